@@ -1,1 +1,20 @@
+//! What crosses from the router to the loader, and what both need to consume a queue; nothing else.
+//!
+//! A type that only one binary uses belongs to that binary's crate.
 
+pub mod aws_error;
+pub mod clients;
+pub mod consumer;
+pub mod event_name;
+pub mod keys;
+pub mod load_request;
+pub mod objects;
+pub mod quarantine;
+pub mod queue;
+pub mod seal;
+pub mod settings;
+pub mod shutdown;
+pub mod sketch;
+pub mod source;
+pub mod telemetry;
+pub mod timestamp;

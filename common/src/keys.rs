@@ -1,0 +1,132 @@
+//! Where every object lives: builds and parses the keys of parts, seals, index objects and quarantine.
+//!
+//! Every object written before a seal or a commit carries a hash of its decompressed content in its
+//! name, so a breach of determinism costs an orphan and never a wrong row.
+
+use crate::event_name::EventName;
+use crate::quarantine::Reason;
+use crate::source::SourceId;
+use time::OffsetDateTime;
+
+/// Longest `s3://bucket/key` of a part: Redshift's error views cut file names at 256 bytes
+/// (`SYS_LOAD_ERROR_DETAIL.file_name`).
+pub const PART_URI_MAX_BYTES: usize = 255;
+
+/// Bytes that a part key may need after the routed prefix: event, slash, source id, routing id, part, CRC, suffix.
+pub const PART_NAME_MAX_BYTES: usize = 100 + 1 + 32 + 1 + 8 + 1 + 8 + 1 + 8 + ".json.zst".len();
+
+/// The prefixes of one deployment; each ends in `/` or is empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyLayout {
+    /// Prefix of parts and of the loader's own objects, in the routed bucket.
+    pub routed: String,
+    /// Prefix of seals and their index, in the routed bucket.
+    pub seals: String,
+    /// Prefix of quarantine objects, in the quarantine bucket.
+    pub quarantine: String,
+}
+
+/// What distinguishes one written stream of one source object from every other writing of it.
+#[derive(Clone, Debug)]
+pub struct PieceName<'a> {
+    /// Whose records.
+    pub source_id: &'a SourceId,
+    /// By which routing settings and code.
+    pub routing_id: &'a str,
+    /// The stream's n-th object, from 0.
+    pub sequence: u32,
+    /// CRC-32 of the decompressed bytes.
+    pub crc32: u32,
+}
+
+impl KeyLayout {
+    /// A part of `event`.
+    pub fn part(&self, event: &EventName, name: &PieceName<'_>) -> String {
+        let PieceName { source_id, routing_id, sequence, crc32 } = name;
+        format!("{}{event}/{source_id}-{routing_id}-{sequence:04}-{crc32:08x}.json.gz", self.routed)
+    }
+
+    /// A quarantine object of the router; dated by source time.
+    pub fn quarantine(&self, reason: Reason, time: OffsetDateTime, generation: u32, name: &PieceName<'_>) -> String {
+        let PieceName { source_id, routing_id, sequence, crc32 } = name;
+        format!(
+            "{}router/{reason}/{}/{source_id}-{routing_id}-g{generation}-{sequence:04}-{crc32:08x}.json.gz",
+            self.quarantine,
+            day(time)
+        )
+    }
+
+    /// The seal of a source object's generation.
+    pub fn seal(&self, source_id: &SourceId, generation: u32) -> String {
+        format!("{}id/{source_id}.g{generation}.json", self.seals)
+    }
+
+    /// What every seal of a source object starts with: LIST it to find the highest generation.
+    pub fn seals_of(&self, source_id: &SourceId) -> String {
+        format!("{}id/{source_id}.", self.seals)
+    }
+
+    /// The generation in a seal's key, if it is one.
+    pub fn generation_of_seal(&self, key: &str) -> Option<u32> {
+        let name = key.strip_prefix(&self.seals)?.strip_prefix("id/")?.strip_suffix(".json")?;
+        name.split_once(".g")?.1.parse().ok()
+    }
+
+    /// The empty index object by the hour of the source's time (UTC).
+    pub fn hour_index(&self, source_time: OffsetDateTime, source_id: &SourceId, generation: u32) -> String {
+        let utc = source_time.to_offset(time::UtcOffset::UTC);
+        format!("{}hour/{}/{:02}/{source_id}.g{generation}", self.seals, day(utc), utc.hour())
+    }
+
+    /// The empty index object by the day of sealing (UTC).
+    pub fn day_index(&self, sealed_at: OffsetDateTime, source_id: &SourceId, generation: u32) -> String {
+        format!("{}day/{}/{source_id}.g{generation}", self.seals, day(sealed_at))
+    }
+
+    /// The loader's own objects (`kind`: `manifest` or `jsonpaths`), named by their content's hash.
+    pub fn load_object(&self, kind: &str, event: &EventName, hash: &str) -> String {
+        format!("{}_load/{kind}/{event}/{hash}.json", self.routed)
+    }
+}
+
+fn day(at: OffsetDateTime) -> String {
+    let utc = at.to_offset(time::UtcOffset::UTC);
+    format!("{:04}/{:02}/{:02}", utc.year(), u8::from(utc.month()), utc.day())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use time::macros::datetime;
+
+    fn layout() -> KeyLayout {
+        KeyLayout { routed: "routed/".into(), seals: "seals/".into(), quarantine: "quarantine/".into() }
+    }
+
+    #[test]
+    fn keys_read_as_documented() {
+        let source_id = SourceId::new("raw", "k", "e");
+        let name = PieceName { source_id: &source_id, routing_id: "01234567", sequence: 3, crc32: 0xabc };
+        let event = EventName::of_type("page_view");
+        let at = datetime!(2025-06-01 23:30 -02:00);
+        let keys = layout();
+        assert_eq!(keys.part(&event, &name), format!("routed/page_view/{source_id}-01234567-0003-00000abc.json.gz"));
+        assert_eq!(
+            keys.quarantine(Reason::NotJson, at, 0, &name),
+            format!("quarantine/router/not_json/2025/06/02/{source_id}-01234567-g0-0003-00000abc.json.gz")
+        );
+        assert_eq!(keys.seal(&source_id, 2), format!("seals/id/{source_id}.g2.json"));
+        assert_eq!(keys.hour_index(at, &source_id, 0), format!("seals/hour/2025/06/02/01/{source_id}.g0"));
+        assert_eq!(keys.day_index(at, &source_id, 0), format!("seals/day/2025/06/02/{source_id}.g0"));
+        assert_eq!(keys.generation_of_seal(&keys.seal(&source_id, 12)), Some(12));
+        assert_eq!(keys.generation_of_seal("seals/day/2025/06/02/x.g0"), None);
+    }
+
+    #[test]
+    fn the_longest_part_name_fits_its_stated_bound() {
+        let source_id = SourceId::new("raw", "k", "e");
+        let name = PieceName { source_id: &source_id, routing_id: "01234567", sequence: 99_999_999, crc32: 0 };
+        let event = EventName::of_type(&"x".repeat(100));
+        assert!(layout().part(&event, &name).len() - "routed/".len() <= PART_NAME_MAX_BYTES);
+    }
+}

@@ -1,0 +1,291 @@
+//! One SQS queue as its consumer uses it: receive under heartbeat, settle, send, measure.
+//!
+//! [`Queue::settle`] holds the only calls in the repository that delete messages.
+
+mod heartbeat;
+
+use crate::aws_error::AwsError;
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::types::{MessageSystemAttributeName, QueueAttributeName, SendMessageBatchRequestEntry};
+use heartbeat::Heartbeat;
+use std::time::Duration;
+
+/// SQS's limits for one batch call (SQS developer guide, quotas-messages).
+const BATCH_MAX_ENTRIES: usize = 10;
+const BATCH_MAX_BYTES: usize = 256 * 1024;
+
+/// An open queue. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Queue {
+    sqs: Client,
+    url: String,
+    name: String,
+    dead_letter_url: String,
+    visibility: Duration,
+}
+
+/// One receive of one message. It stays invisible to others until it is settled or dropped.
+#[derive(Debug)]
+pub struct Delivery {
+    /// The message's text.
+    pub body: String,
+    /// SQS's id of the message.
+    pub message_id: String,
+    /// How often it was received, this time included.
+    pub receive_count: u32,
+    receipt_handle: String,
+    heartbeat: Heartbeat,
+}
+
+/// What becomes of a delivery. Decided in one function of each consumer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// All its work is done and durable.
+    Delete,
+    /// To be received again, after a pause.
+    Return {
+        /// The pause.
+        after: Duration,
+    },
+    /// Nobody here can ever work on it: to the dead-letter queue, with the reason.
+    DeadLetter {
+        /// For the operator.
+        why: String,
+    },
+}
+
+/// How much a queue holds; approximate, as SQS says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Depth {
+    /// Receivable now.
+    pub visible: u64,
+    /// Received and not settled.
+    pub in_flight: u64,
+    /// Sent with a delay that has not passed.
+    pub delayed: u64,
+}
+
+impl Depth {
+    /// Nothing at all.
+    pub fn is_empty(self) -> bool {
+        self == Self::default()
+    }
+}
+
+/// A configured queue that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum QueueError {
+    /// It does not exist.
+    #[error("{setting}: queue {queue:?} does not exist: create it or correct the setting")]
+    Missing {
+        /// Name or URL as configured.
+        queue: String,
+        /// The setting.
+        setting: String,
+    },
+    /// Messages that nobody can read would have nowhere to go.
+    #[error(
+        "{setting}: queue {queue:?} has no usable dead-letter queue: set its RedrivePolicy (maxReceiveCount 100 or more)"
+    )]
+    NoDeadLetterQueue {
+        /// Name or URL as configured.
+        queue: String,
+        /// The setting.
+        setting: String,
+    },
+    /// SQS could not be asked.
+    #[error("{setting}: queue {queue:?} cannot be used: check permissions, region and endpoint")]
+    Unusable {
+        /// Name or URL as configured.
+        queue: String,
+        /// The setting.
+        setting: String,
+        /// What SQS said.
+        #[source]
+        cause: AwsError,
+    },
+}
+
+impl Queue {
+    /// Finds the queue by name or URL and reads what it is set to; `setting` is where it was configured.
+    pub async fn open(sqs: &Client, name_or_url: &str, setting: &str) -> Result<Self, QueueError> {
+        let failed = |cause: AwsError| {
+            let (queue, setting) = (name_or_url.to_owned(), setting.to_owned());
+            match cause.is_not_found() {
+                true => QueueError::Missing { queue, setting },
+                false => QueueError::Unusable { queue, setting, cause },
+            }
+        };
+        let url = if name_or_url.contains("://") {
+            name_or_url.to_owned()
+        } else {
+            queue_url(sqs, name_or_url).await.map_err(failed)?
+        };
+        let names = [QueueAttributeName::VisibilityTimeout, QueueAttributeName::RedrivePolicy];
+        let attributes = attributes(sqs, &url, &names).await.map_err(failed)?;
+        let no_dead_letters =
+            || QueueError::NoDeadLetterQueue { queue: name_or_url.to_owned(), setting: setting.to_owned() };
+        let dead_letter_name = attributes
+            .get(&QueueAttributeName::RedrivePolicy)
+            .and_then(|policy| serde_json::from_str::<serde_json::Value>(policy).ok())
+            .and_then(|policy| policy["deadLetterTargetArn"].as_str()?.rsplit(':').next().map(str::to_owned))
+            .ok_or_else(no_dead_letters)?;
+        let dead_letter_url = queue_url(sqs, &dead_letter_name).await.map_err(|cause| match cause.is_not_found() {
+            true => no_dead_letters(),
+            false => failed(cause),
+        })?;
+        let visibility = attributes.get(&QueueAttributeName::VisibilityTimeout).and_then(|v| v.parse().ok());
+        Ok(Self {
+            sqs: sqs.clone(),
+            name: url.rsplit('/').next().unwrap_or(&url).to_owned(),
+            url,
+            dead_letter_url,
+            // Below three seconds a heartbeat could not keep up.
+            visibility: Duration::from_secs(visibility.unwrap_or(30).max(3)),
+        })
+    }
+
+    /// The queue's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Receives up to `max` (1 to 10) messages, waiting up to `wait` (0 to 20 s) for the first.
+    pub async fn receive(&self, max: usize, wait: Duration) -> Result<Vec<Delivery>, AwsError> {
+        let response = self
+            .sqs
+            .receive_message()
+            .queue_url(&self.url)
+            .max_number_of_messages(max.clamp(1, BATCH_MAX_ENTRIES) as i32)
+            .wait_time_seconds(wait.as_secs().min(20) as i32)
+            .visibility_timeout(self.visibility.as_secs() as i32)
+            .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
+            .send()
+            .await
+            .map_err(|e| AwsError::new("ReceiveMessage", &self.name, e))?;
+        let messages = response.messages.unwrap_or_default();
+        Ok(messages.into_iter().map(|message| self.delivery(message)).collect())
+    }
+
+    fn delivery(&self, message: aws_sdk_sqs::types::Message) -> Delivery {
+        let count = MessageSystemAttributeName::ApproximateReceiveCount;
+        let receive_count = message.attributes.as_ref().and_then(|a| a.get(&count)).and_then(|n| n.parse().ok());
+        let receipt_handle = message.receipt_handle.unwrap_or_default();
+        Delivery {
+            body: message.body.unwrap_or_default(),
+            message_id: message.message_id.unwrap_or_default(),
+            receive_count: receive_count.unwrap_or(1),
+            heartbeat: Heartbeat::start(self.clone(), receipt_handle.clone()),
+            receipt_handle,
+        }
+    }
+
+    /// Carries out a delivery's fate. A delivery whose heartbeat failed may be in other hands already
+    /// and is left to them: all work is idempotent by name.
+    pub async fn settle(&self, delivery: Delivery, fate: &Fate) -> Result<(), AwsError> {
+        if delivery.heartbeat.is_lost() {
+            tracing::warn!(
+                queue = self.name,
+                message_id = delivery.message_id,
+                "lost the message while working on it; whoever receives it next finds the work done"
+            );
+            return Ok(());
+        }
+        let receipt = &delivery.receipt_handle;
+        // The heartbeat must not extend what is being returned.
+        delivery.heartbeat.stop();
+        match fate {
+            Fate::Delete => self.delete(receipt).await,
+            Fate::Return { after } => self.change_visibility(receipt, *after).await,
+            Fate::DeadLetter { why } => {
+                self.send_to_dead_letters(&delivery.body, why).await?;
+                self.delete(receipt).await
+            }
+        }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the one place that deletes messages")]
+    async fn delete(&self, receipt: &str) -> Result<(), AwsError> {
+        let sent = self.sqs.delete_message().queue_url(&self.url).receipt_handle(receipt).send().await;
+        sent.map(drop).map_err(|e| AwsError::new("DeleteMessage", &self.name, e))
+    }
+
+    async fn send_to_dead_letters(&self, body: &str, why: &str) -> Result<(), AwsError> {
+        let attribute = aws_sdk_sqs::types::MessageAttributeValue::builder()
+            .data_type("String")
+            .string_value(why)
+            .build()
+            .expect("the data type is given");
+        let send = self.sqs.send_message().queue_url(&self.dead_letter_url).message_body(body);
+        let sent = send.message_attributes("LogRouterReason", attribute).send().await;
+        sent.map(drop).map_err(|e| AwsError::new("SendMessage", &self.dead_letter_url, e))
+    }
+
+    async fn change_visibility(&self, receipt: &str, timeout: Duration) -> Result<(), AwsError> {
+        let change = self.sqs.change_message_visibility().queue_url(&self.url).receipt_handle(receipt);
+        let sent = change.visibility_timeout(timeout.as_secs().min(43_200) as i32).send().await;
+        sent.map(drop).map_err(|e| AwsError::new("ChangeMessageVisibility", &self.name, e))
+    }
+
+    /// Sends all bodies, in as few calls as SQS's limits allow. An error may leave some of them sent.
+    pub async fn send_all(&self, bodies: &[String]) -> Result<(), AwsError> {
+        let mut rest = bodies;
+        while !rest.is_empty() {
+            let mut bytes = 0;
+            let fitting = rest.iter().take(BATCH_MAX_ENTRIES).take_while(|body| {
+                bytes += body.len();
+                bytes <= BATCH_MAX_BYTES
+            });
+            let (batch, later) = rest.split_at(fitting.count().max(1));
+            self.send_batch(batch).await?;
+            rest = later;
+        }
+        Ok(())
+    }
+
+    async fn send_batch(&self, bodies: &[String]) -> Result<(), AwsError> {
+        let entries = bodies.iter().enumerate().map(|(n, body)| {
+            let entry = SendMessageBatchRequestEntry::builder().id(n.to_string()).message_body(body);
+            entry.build().expect("id and body are given")
+        });
+        let send = self.sqs.send_message_batch().queue_url(&self.url).set_entries(Some(entries.collect()));
+        let response = send.send().await.map_err(|e| AwsError::new("SendMessageBatch", &self.name, e))?;
+        // A batch call answers 200 although entries failed (SQS developer guide).
+        match response.failed.first() {
+            None => Ok(()),
+            Some(entry) => Err(AwsError::refused(
+                "SendMessageBatch",
+                &self.name,
+                &entry.code,
+                entry.message().unwrap_or("the entry failed"),
+                entry.sender_fault,
+            )),
+        }
+    }
+
+    /// How much the queue holds.
+    pub async fn depth(&self) -> Result<Depth, AwsError> {
+        let names = [
+            QueueAttributeName::ApproximateNumberOfMessages,
+            QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
+            QueueAttributeName::ApproximateNumberOfMessagesDelayed,
+        ];
+        let found = attributes(&self.sqs, &self.url, &names).await?;
+        let number = |name: &QueueAttributeName| found.get(name).and_then(|n| n.parse().ok()).unwrap_or(0);
+        Ok(Depth { visible: number(&names[0]), in_flight: number(&names[1]), delayed: number(&names[2]) })
+    }
+}
+
+async fn queue_url(sqs: &Client, name: &str) -> Result<String, AwsError> {
+    let response = sqs.get_queue_url().queue_name(name).send().await;
+    let response = response.map_err(|e| AwsError::new("GetQueueUrl", name, e))?;
+    Ok(response.queue_url.unwrap_or_default())
+}
+
+type Attributes = std::collections::HashMap<QueueAttributeName, String>;
+
+async fn attributes(sqs: &Client, url: &str, names: &[QueueAttributeName]) -> Result<Attributes, AwsError> {
+    let get = sqs.get_queue_attributes().queue_url(url).set_attribute_names(Some(names.to_vec()));
+    let response = get.send().await.map_err(|e| AwsError::new("GetQueueAttributes", url, e))?;
+    Ok(response.attributes.unwrap_or_default())
+}

@@ -1,0 +1,185 @@
+//! The one settings file, which router, loader and sandbox share: read, overridden by the environment
+//! and validated, with all problems reported at once.
+//!
+//! Credentials, region and endpoints are not settings: they come from the standard AWS environment.
+
+mod reader;
+mod sections;
+
+pub use sections::{LoaderSettings, QueueNames, RawSettings, RoutedSettings, RouterSettings, TableSettings, Warehouse};
+
+use crate::event_name::EventName;
+use crate::keys::{KeyLayout, PART_NAME_MAX_BYTES, PART_URI_MAX_BYTES};
+use reader::{Input, Section};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Environment variables of this prefix override settings: `LOG_ROUTER_RAW_BUCKET` is `raw.bucket`.
+const ENV_PREFIX: &str = "LOG_ROUTER_";
+
+/// Names the settings file where `--config` is not given.
+pub const CONFIG_ENV: &str = "LOG_ROUTER_CONFIG";
+
+/// The settings file used when neither `--config` nor [`CONFIG_ENV`] names one.
+pub const DEFAULT_CONFIG: &str = "log-router.toml";
+
+/// Variables of the prefix that are no settings.
+const OTHER_ENV: [&str; 3] = [CONFIG_ENV, "LOG_ROUTER_LOG", "LOG_ROUTER_LOG_FORMAT"];
+
+/// Everything a deployment may set, validated.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `[raw]`: where log files arrive.
+    pub raw: RawSettings,
+    /// `[routed]`: where parts go.
+    pub routed: RoutedSettings,
+    /// Bucket of quarantine objects.
+    pub quarantine_bucket: String,
+    /// Prefixes of everything written.
+    pub keys: KeyLayout,
+    /// `[router]`.
+    pub router: RouterSettings,
+    /// `[loader]`.
+    pub loader: LoaderSettings,
+    /// `[tables.<event name>]`: overrides per event.
+    pub tables: BTreeMap<EventName, TableSettings>,
+    effective: Vec<(String, &'static str, toml::Value)>,
+}
+
+/// Why the settings cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// The file is not there or not readable.
+    #[error("could not read the settings file {path}: pass --config FILE or set {CONFIG_ENV}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file is no TOML.
+    #[error("{path} is not TOML")]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        #[source]
+        source: Box<toml::de::Error>,
+    },
+    /// Settings that are missing, unknown or wrong: all of them.
+    #[error("{path}: {} problem{}:\n  {}", problems.len(), if problems.len() == 1 { "" } else { "s" }, problems.join("\n  "))]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// One sentence each, naming the setting and the fix.
+        problems: Vec<String>,
+    },
+}
+
+impl Settings {
+    /// Loads the file named by `--config`, else by [`CONFIG_ENV`], else [`DEFAULT_CONFIG`].
+    pub fn load(config: Option<&Path>) -> Result<Self, SettingsError> {
+        let env: BTreeMap<String, String> = std::env::vars().filter(|(name, _)| name.starts_with(ENV_PREFIX)).collect();
+        let path = config
+            .map(Path::to_owned)
+            .or_else(|| env.get(CONFIG_ENV).map(PathBuf::from))
+            .unwrap_or_else(|| PathBuf::from(DEFAULT_CONFIG));
+        let text = std::fs::read_to_string(&path)
+            .map_err(|source| SettingsError::Unreadable { path: path.clone(), source })?;
+        Self::parse(&path, &text, env)
+    }
+
+    /// Settings from a file's text; `env` holds the overrides. `path` is for messages only.
+    pub fn parse(path: &Path, text: &str, env: BTreeMap<String, String>) -> Result<Self, SettingsError> {
+        let mut root: toml::Table =
+            text.parse().map_err(|source| SettingsError::Syntax { path: path.to_owned(), source: Box::new(source) })?;
+        let env = env.into_iter().filter(|(name, _)| !OTHER_ENV.contains(&name.as_str())).collect();
+        let mut input = Input::new(env);
+        let settings = Self::read(&mut root, &mut input);
+        for section in root.keys() {
+            input.problems.push(format!(
+                "[{section}] is not a section: known are [raw], [routed], [seals], [quarantine], [router], [loader], [tables.<event>]"
+            ));
+        }
+        input.report_unused_env();
+        if input.problems.is_empty() {
+            Ok(Settings { effective: input.effective, ..settings })
+        } else {
+            Err(SettingsError::Invalid { path: path.to_owned(), problems: input.problems })
+        }
+    }
+
+    fn read(root: &mut toml::Table, input: &mut Input) -> Self {
+        let raw = RawSettings::read(Section::take(root, "raw", input));
+        let (routed, routed_prefix) = RoutedSettings::read(Section::take(root, "routed", input));
+
+        let mut section = Section::take(root, "seals", input);
+        let seals = sections::prefix(&mut section, "seals/");
+        section.finish();
+
+        let mut section = Section::take(root, "quarantine", input);
+        let quarantine_bucket = section.or("bucket", routed.bucket.clone());
+        let quarantine = sections::prefix(&mut section, "quarantine/");
+        section.finish();
+
+        let router = RouterSettings::read(Section::take(root, "router", input));
+        let loader = LoaderSettings::read(Section::take(root, "loader", input));
+        let tables = sections::read_tables(root, input, &loader);
+        let keys = KeyLayout { routed: routed_prefix, seals, quarantine };
+        let settings = Settings { raw, routed, quarantine_bucket, keys, router, loader, tables, effective: Vec::new() };
+        settings.check_prefixes(input);
+        settings
+    }
+
+    /// Output under a prefix that is read as input would loop for ever; outputs under one another would mix.
+    fn check_prefixes(&self, input: &mut Input) {
+        let places = [
+            ("raw", &self.raw.bucket, &self.raw.prefix),
+            ("routed", &self.routed.bucket, &self.keys.routed),
+            ("seals", &self.routed.bucket, &self.keys.seals),
+            ("quarantine", &self.quarantine_bucket, &self.keys.quarantine),
+        ];
+        for (at, (name, bucket, prefix)) in places.iter().enumerate() {
+            for (other_name, other_bucket, other) in &places[at + 1..] {
+                let overlap = prefix.starts_with(other.as_str()) || other.starts_with(prefix.as_str());
+                if bucket == other_bucket && !bucket.is_empty() && overlap {
+                    input.problems.push(format!(
+                        "{name}.prefix {prefix:?} and {other_name}.prefix {other:?} overlap in bucket {bucket:?}: give each its own prefix, or another bucket"
+                    ));
+                }
+            }
+        }
+        let longest = "s3://".len() + self.routed.bucket.len() + 1 + self.keys.routed.len() + PART_NAME_MAX_BYTES;
+        if longest > PART_URI_MAX_BYTES {
+            input.problems.push(format!(
+                "routed.prefix: with bucket {:?} it is {} bytes too long, and Redshift's error views would cut the names of parts: shorten it",
+                self.routed.bucket,
+                longest - PART_URI_MAX_BYTES
+            ));
+        }
+    }
+
+    /// The overrides of one table, or the loader's own values.
+    pub fn table(&self, event: &EventName) -> TableSettings {
+        self.tables.get(event).cloned().unwrap_or_else(|| self.loader.table.clone())
+    }
+
+    /// All settings as they will be used, in TOML. Holds no secrets: none are settings.
+    pub fn show(&self) -> String {
+        let mut out = String::new();
+        let mut current = "";
+        for (section, key, value) in &self.effective {
+            if section != current {
+                let gap = if current.is_empty() { "" } else { "\n" };
+                out.push_str(&format!("{gap}[{section}]\n"));
+                current = section;
+            }
+            out.push_str(&format!("{key} = {value}\n"));
+        }
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,317 @@
+//! The sections of the settings file, validated: every setting, its unit, its default and why it exists.
+
+use super::reader::{ByteSize, Input, Section};
+use crate::event_name::EventName;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A queue and its backfill lane, each a name or a URL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueueNames {
+    /// `queue`: log arrival.
+    pub live: String,
+    /// `backfill_queue`, default `<queue>-backfill`.
+    pub backfill: String,
+}
+
+impl QueueNames {
+    fn read(section: &mut Section<'_>) -> Self {
+        let live: String = section.required("queue");
+        let backfill = section.or("backfill_queue", format!("{live}-backfill"));
+        if live == backfill && !live.is_empty() {
+            section.problem("backfill_queue", "is the live queue: backfill would delay live data, so give it its own");
+        }
+        Self { live, backfill }
+    }
+}
+
+/// `[raw]`: where log files arrive.
+#[derive(Clone, Debug)]
+pub struct RawSettings {
+    /// Bucket of log files.
+    pub bucket: String,
+    /// Only keys under it are log files; default all.
+    pub prefix: String,
+    /// Queues of the bucket's notifications.
+    pub queues: QueueNames,
+}
+
+impl RawSettings {
+    pub(super) fn read(mut section: Section<'_>) -> Self {
+        let bucket = section.required("bucket");
+        let prefix = section.or("prefix", String::new());
+        let queues = QueueNames::read(&mut section);
+        section.finish();
+        Self { bucket, prefix, queues }
+    }
+}
+
+/// `[routed]`: where parts go.
+#[derive(Clone, Debug)]
+pub struct RoutedSettings {
+    /// Bucket of parts and seals.
+    pub bucket: String,
+    /// Queues of load requests.
+    pub queues: QueueNames,
+}
+
+impl RoutedSettings {
+    pub(super) fn read(mut section: Section<'_>) -> (Self, String) {
+        let bucket = section.required("bucket");
+        let prefix = prefix(&mut section, "routed/");
+        let queues = QueueNames::read(&mut section);
+        section.finish();
+        (Self { bucket, queues }, prefix)
+    }
+}
+
+/// A prefix under which we write: a folder of its own, so that prefixes never run into names.
+pub(super) fn prefix(section: &mut Section<'_>, default: &str) -> String {
+    let prefix = section.or("prefix", default.to_owned());
+    if !prefix.ends_with('/') || prefix.starts_with('/') || prefix.contains("//") {
+        section.problem(
+            "prefix",
+            format!("{prefix:?} must be a folder like {default:?}: ending in / and not starting with it"),
+        );
+    }
+    prefix
+}
+
+/// `[router]`.
+#[derive(Clone, Debug)]
+pub struct RouterSettings {
+    /// JSON pointers to the event type, tried in order.
+    pub event_type: Vec<String>,
+    /// Objects routed at once, each on a thread of its own.
+    pub workers: usize,
+    /// Whether each routed record gets the member `_lr` (source id and line).
+    pub lineage: bool,
+    /// A part ends where its decompressed bytes reach this.
+    pub part_max_bytes: u64,
+    /// gzip level of parts, 1 to 9.
+    pub gzip_level: u32,
+    /// Raw records held per worker, over all events, before they are compressed.
+    pub buffer_bytes: usize,
+    /// Event types per source object; the first ones in source order count.
+    pub max_event_types: usize,
+    /// Decompressed bytes read from one source object.
+    pub max_object_bytes: u64,
+    /// Time spent reading one source object.
+    pub max_object_time: Duration,
+    /// Folder of the spool files (compressed parts of objects being read); unlinked, so a crash leaves nothing.
+    pub spool_dir: PathBuf,
+    /// Parts of one object uploaded at once.
+    pub upload_concurrency: usize,
+    /// How long SIGTERM waits for objects in work before their messages are returned.
+    pub drain_timeout: Duration,
+}
+
+impl RouterSettings {
+    pub(super) fn read(mut section: Section<'_>) -> Self {
+        let event_type: Vec<String> = section.required("event_type");
+        for pointer in &event_type {
+            if !pointer.starts_with('/') || pointer.len() < 2 {
+                section.problem("event_type", format!("{pointer:?} is not a JSON pointer: write it like \"/event\""));
+            }
+        }
+        if event_type.len() > 32 {
+            section.problem("event_type", "at most 32 pointers");
+        }
+        let gzip_level = section.or("gzip_level", 2);
+        if !(1..=9).contains(&gzip_level) {
+            section.problem("gzip_level", format!("{gzip_level} is not between 1 and 9"));
+        }
+        let settings = Self {
+            event_type,
+            workers: count(&mut section, "workers", 4),
+            lineage: section.or("lineage", true),
+            part_max_bytes: bytes(&mut section, "part_max_bytes", 256 << 20, 1 << 10),
+            gzip_level: gzip_level as u32,
+            buffer_bytes: bytes(&mut section, "buffer_bytes", 32 << 20, 1 << 20) as usize,
+            max_event_types: count(&mut section, "max_event_types", 10_000),
+            max_object_bytes: bytes(&mut section, "max_object_bytes", 1 << 40, 1 << 10),
+            max_object_time: section.or("max_object_time", Duration::from_secs(6 * 3600)),
+            spool_dir: PathBuf::from(section.or("spool_dir", std::env::temp_dir().display().to_string())),
+            upload_concurrency: count(&mut section, "upload_concurrency", 8),
+            drain_timeout: section.or("drain_timeout", Duration::from_secs(25)),
+        };
+        section.finish();
+        settings
+    }
+}
+
+/// How the Data API reaches the warehouse (Redshift management guide, data-api: authorisation).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Warehouse {
+    /// `workgroup`: Redshift Serverless.
+    Workgroup {
+        /// Its name.
+        name: String,
+        /// Credentials, when not the caller's own identity.
+        secret_arn: Option<String>,
+    },
+    /// `cluster`: a provisioned cluster.
+    Cluster {
+        /// Its identifier.
+        name: String,
+        /// Database user, when neither the identity nor a secret names one.
+        db_user: Option<String>,
+        /// Credentials, when not the caller's own identity.
+        secret_arn: Option<String>,
+    },
+}
+
+impl Warehouse {
+    fn read(section: &mut Section<'_>) -> Self {
+        let workgroup: Option<String> = section.optional("workgroup");
+        let cluster: Option<String> = section.optional("cluster");
+        let db_user: Option<String> = section.optional("db_user");
+        let secret_arn: Option<String> = section.optional("secret_arn");
+        if db_user.is_some() && (cluster.is_none() || secret_arn.is_some()) {
+            section.problem("db_user", "goes with cluster and without secret_arn only: leave it out");
+        }
+        match (workgroup, cluster) {
+            (Some(name), None) => Self::Workgroup { name, secret_arn },
+            (None, Some(name)) => Self::Cluster { name, db_user, secret_arn },
+            (given, _) => {
+                let what = if given.is_some() {
+                    "set only one of workgroup and cluster"
+                } else {
+                    "is missing: set workgroup, or cluster"
+                };
+                section.problem("workgroup", what);
+                Self::Workgroup { name: String::new(), secret_arn }
+            }
+        }
+    }
+}
+
+/// `[loader]`.
+#[derive(Clone, Debug)]
+pub struct LoaderSettings {
+    /// Database that holds the tables.
+    pub database: String,
+    /// Where it runs.
+    pub warehouse: Warehouse,
+    /// Schema of the event tables.
+    pub schema: String,
+    /// Schema of gates, ledgers and what people ask about loads.
+    pub bookkeeping_schema: String,
+    /// Role that COPY reads S3 with: `default` or an ARN.
+    pub iam_role: String,
+    /// Tables loaded at once.
+    pub workers: usize,
+    /// Batching of tables without overrides.
+    pub table: TableSettings,
+    /// Objects nested deeper than this become SUPER.
+    pub max_depth: usize,
+    /// Times a request may fail alone before it is set aside or its table stops.
+    pub max_tries: u32,
+    /// Server-side limit of one load transaction.
+    pub statement_timeout: Duration,
+    /// First pause after which a stopped table is tried again; doubles up to 15 minutes.
+    pub stopped_retry: Duration,
+    /// How long SIGTERM waits for loads in work before what is held is returned.
+    pub drain_timeout: Duration,
+}
+
+/// Batching of one table: `[loader]` sets it for all, `[tables.<event>]` for one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableSettings {
+    /// Load when the oldest request has waited this long.
+    pub flush_age: Duration,
+    /// Load when this many decompressed bytes wait.
+    pub flush_bytes: u64,
+    /// Load when this many parts wait.
+    pub flush_parts: usize,
+}
+
+impl TableSettings {
+    fn read(section: &mut Section<'_>, default: &TableSettings) -> Self {
+        Self {
+            flush_age: section.or("flush_age", default.flush_age),
+            flush_bytes: bytes(section, "flush_bytes", default.flush_bytes, 1),
+            flush_parts: count(section, "flush_parts", default.flush_parts),
+        }
+    }
+}
+
+impl LoaderSettings {
+    pub(super) fn read(mut section: Section<'_>) -> Self {
+        let defaults = TableSettings { flush_age: Duration::from_secs(60), flush_bytes: 4 << 30, flush_parts: 1_000 };
+        let settings = Self {
+            database: section.required("database"),
+            warehouse: Warehouse::read(&mut section),
+            schema: identifier(&mut section, "schema", "events"),
+            bookkeeping_schema: identifier(&mut section, "bookkeeping_schema", "log_router"),
+            iam_role: section.or("iam_role", "default".to_owned()),
+            workers: count(&mut section, "workers", 4),
+            table: TableSettings::read(&mut section, &defaults),
+            max_depth: count(&mut section, "max_depth", 3),
+            max_tries: count(&mut section, "max_tries", 3) as u32,
+            statement_timeout: section.or("statement_timeout", Duration::from_secs(3600)),
+            stopped_retry: section.or("stopped_retry", Duration::from_secs(60)),
+            drain_timeout: section.or("drain_timeout", Duration::from_secs(25)),
+        };
+        if settings.iam_role != "default" && !settings.iam_role.starts_with("arn:") {
+            section
+                .problem("iam_role", format!("{:?} is neither \"default\" nor the ARN of a role", settings.iam_role));
+        }
+        if settings.schema == settings.bookkeeping_schema {
+            section.problem("bookkeeping_schema", "must differ from schema: event tables and bookkeeping do not mix");
+        }
+        section.finish();
+        settings
+    }
+}
+
+/// `[tables.<event name>]`.
+pub(super) fn read_tables(
+    root: &mut toml::Table,
+    input: &mut Input,
+    loader: &LoaderSettings,
+) -> BTreeMap<EventName, TableSettings> {
+    let mut tables = BTreeMap::new();
+    let Some(value) = root.remove("tables") else { return tables };
+    let toml::Value::Table(sections) = value else {
+        input.problems.push("tables: expected sections, written [tables.<event name>]".to_owned());
+        return tables;
+    };
+    for (name, value) in sections {
+        let (toml::Value::Table(table), Ok(event)) = (value, EventName::try_from(name.clone())) else {
+            input.problems.push(format!("[tables.{name}]: expected a section named by an event name like page_view"));
+            continue;
+        };
+        let mut section = Section::of(&format!("tables.{name}"), table, input);
+        tables.insert(event, TableSettings::read(&mut section, &loader.table));
+        section.finish();
+    }
+    tables
+}
+
+fn count(section: &mut Section<'_>, key: &'static str, default: usize) -> usize {
+    let n = section.or(key, default as u64);
+    if !(1..=1_000_000).contains(&n) {
+        section.problem(key, format!("{n} is not between 1 and 1000000"));
+    }
+    n as usize
+}
+
+fn bytes(section: &mut Section<'_>, key: &'static str, default: u64, least: u64) -> u64 {
+    let ByteSize(n) = section.or(key, ByteSize(default));
+    if n < least {
+        section.problem(key, format!("{n} bytes is too small: at least {least}"));
+    }
+    n
+}
+
+/// Redshift folds identifiers to lower case and cuts them at 127 bytes (database guide, `r_names`).
+fn identifier(section: &mut Section<'_>, key: &'static str, default: &str) -> String {
+    let name = section.or(key, default.to_owned());
+    let valid = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+    if !valid || name.is_empty() || name.len() > 127 {
+        section.problem(key, format!("{name:?} is not a schema name: use a-z, 0-9 and _, at most 127"));
+    }
+    name
+}

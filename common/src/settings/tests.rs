@@ -1,0 +1,116 @@
+use super::*;
+use std::time::Duration;
+
+const MINIMAL: &str = r#"
+[raw]
+bucket = "raw-logs"
+queue = "raw-objects"
+[routed]
+bucket = "routed-logs"
+queue = "routed-parts"
+[router]
+event_type = ["/event"]
+[loader]
+database = "dev"
+workgroup = "analytics"
+"#;
+
+fn parse(text: &str, env: &[(&str, &str)]) -> Result<Settings, SettingsError> {
+    let env = env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    Settings::parse(Path::new("log-router.toml"), text, env)
+}
+
+fn problems(text: &str, env: &[(&str, &str)]) -> Vec<String> {
+    match parse(text, env) {
+        Err(SettingsError::Invalid { problems, .. }) => problems,
+        other => panic!("expected problems, got {other:?}"),
+    }
+}
+
+#[test]
+fn a_minimal_file_gets_the_documented_defaults() {
+    let settings = parse(MINIMAL, &[]).expect("valid");
+    assert_eq!(settings.raw.queues.backfill, "raw-objects-backfill");
+    assert_eq!(settings.quarantine_bucket, "routed-logs");
+    assert_eq!(settings.keys.routed, "routed/");
+    assert_eq!(settings.loader.table.flush_age, Duration::from_secs(60));
+    assert!(settings.router.lineage);
+}
+
+#[test]
+fn all_problems_come_at_once_and_name_the_setting_and_the_fix() {
+    let text = MINIMAL
+        .replace("bucket = \"raw-logs\"", "bukket = \"raw-logs\"")
+        .replace("[router]", "[router]\nworkers = \"many\"\ngzip_level = 11")
+        + "iam_role = \"admin\"\n[extra]\nx = 1\n";
+    let found = problems(&text, &[("LOG_ROUTER_RAW_BUKET", "x")]);
+    let expected = [
+        "raw.bucket is missing: set bucket in [raw], or LOG_ROUTER_RAW_BUCKET",
+        "raw.bukket is not a setting: did you mean bucket?",
+        "router.gzip_level: 11 is not between 1 and 9",
+        "router.workers: expected a whole number, found \"many\"",
+        "loader.iam_role: \"admin\" is neither \"default\" nor the ARN of a role",
+        "[extra] is not a section: known are [raw], [routed], [seals], [quarantine], [router], [loader], [tables.<event>]",
+        "environment variable LOG_ROUTER_RAW_BUKET overrides no setting: unset it or correct its name",
+    ];
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn the_environment_overrides_every_kind_of_setting() {
+    let env = [
+        ("LOG_ROUTER_RAW_BUCKET", "other"),
+        ("LOG_ROUTER_ROUTER_WORKERS", "9"),
+        ("LOG_ROUTER_ROUTER_LINEAGE", "false"),
+        ("LOG_ROUTER_ROUTER_EVENT_TYPE", "[\"/type\", \"/event\"]"),
+        ("LOG_ROUTER_LOADER_FLUSH_AGE", "5s"),
+        ("LOG_ROUTER_ROUTER_PART_MAX_BYTES", "8MiB"),
+        ("LOG_ROUTER_CONFIG", "ignored.toml"),
+    ];
+    let settings = parse(MINIMAL, &env).expect("valid");
+    assert_eq!(settings.raw.bucket, "other");
+    assert_eq!(settings.router.workers, 9);
+    assert!(!settings.router.lineage);
+    assert_eq!(settings.router.event_type, ["/type", "/event"]);
+    assert_eq!(settings.loader.table.flush_age, Duration::from_secs(5));
+    assert_eq!(settings.router.part_max_bytes, 8 << 20);
+}
+
+#[test]
+fn prefixes_that_would_loop_or_mix_are_refused() {
+    let one_bucket = MINIMAL.replace("routed-logs", "raw-logs");
+    let found = problems(&one_bucket, &[]);
+    assert!(
+        found[0].starts_with("raw.prefix \"\" and routed.prefix \"routed/\" overlap in bucket \"raw-logs\""),
+        "{found:?}"
+    );
+    let apart = one_bucket.replace("[raw]", "[raw]\nprefix = \"logs/\"");
+    assert!(parse(&apart, &[]).is_ok(), "one bucket with prefixes apart is fine");
+    let mixed = format!("{MINIMAL}[seals]\nprefix = \"routed/seals/\"\n");
+    assert_eq!(problems(&mixed, &[]).len(), 1);
+}
+
+#[test]
+fn a_table_overrides_only_what_it_sets() {
+    let text = format!("{MINIMAL}[tables.page_view]\nflush_age = \"10s\"\n");
+    let settings = parse(&text, &[]).expect("valid");
+    let table = settings.table(&EventName::of_type("page_view"));
+    assert_eq!(table.flush_age, Duration::from_secs(10));
+    assert_eq!(table.flush_parts, settings.loader.table.flush_parts);
+    assert!(
+        problems(&format!("{MINIMAL}[tables.\"Page View\"]\nflush_age = \"10s\"\n"), &[])[0].contains("event name")
+    );
+}
+
+#[test]
+fn what_is_shown_is_read_back_as_the_same_settings() {
+    let settings = parse(MINIMAL, &[]).expect("valid");
+    let again = parse(&settings.show(), &[]).expect("what is shown is valid");
+    assert_eq!(again.show(), settings.show());
+}
+
+#[test]
+fn a_missing_file_says_how_to_name_one() {
+    let error = Settings::load(Some(Path::new("/nonexistent/log-router.toml"))).expect_err("no such file");
+    assert!(error.to_string().contains("--config"), "{error}");
+}
