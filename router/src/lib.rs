@@ -1,1 +1,67 @@
+//! Splits raw JSON log files into per-event parts, and accounts for every record of them.
+//!
+//! Data flows one way: `handle` (a delivery) → `fetch` (its objects' bytes) → `route` (the pure core)
+//! → `upload` (parts, quarantine) → `sealing` (seal, index, load requests).
 
+mod fetch;
+mod handle;
+pub mod notification;
+pub mod route;
+mod sealing;
+pub mod split;
+mod upload;
+
+use common::clients::Clients;
+use common::consumer::{self, Pace};
+use common::objects::{BucketError, check_bucket};
+use common::queue::{Queue, QueueError};
+use common::settings::Settings;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Why the router does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A bucket.
+    #[error(transparent)]
+    Bucket(#[from] BucketError),
+    /// A queue.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    /// The spool.
+    #[error("router.spool_dir: could not create a file in {dir}: name a folder that exists and may be written")]
+    Spool {
+        /// The folder.
+        dir: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// Consumes notifications until `shutdown`, or until the queue is idle for `until_idle`.
+pub async fn run(
+    settings: &Settings,
+    clients: &Clients,
+    until_idle: Option<Duration>,
+    shutdown: CancellationToken,
+) -> Result<(), StartError> {
+    check_bucket(&clients.s3, &settings.raw.bucket, "raw.bucket").await?;
+    check_bucket(&clients.s3, &settings.routed.bucket, "routed.bucket").await?;
+    check_bucket(&clients.s3, &settings.quarantine_bucket, "quarantine.bucket").await?;
+    let notifications = Queue::open(&clients.sqs, &settings.raw.queues.live, "raw.queue").await?;
+    let load_requests = Queue::open(&clients.sqs, &settings.routed.queues.live, "routed.queue").await?;
+    let dir = &settings.router.spool_dir;
+    tempfile::tempfile_in(dir).map_err(|source| StartError::Spool { dir: dir.clone(), source })?;
+
+    let bucket = settings.routed.bucket.clone();
+    let sealer = sealing::Sealer::new(clients.s3.clone(), bucket, settings.keys.clone(), load_requests);
+    let router = Arc::new(handle::Router::new(settings, clients.s3.clone(), sealer));
+    let pace = Pace { workers: settings.router.workers, until_idle, drain_timeout: settings.router.drain_timeout };
+    tracing::info!(queue = notifications.name(), workers = pace.workers, "router is ready");
+    consumer::run(notifications, pace, router, shutdown).await;
+    tracing::info!("router has stopped");
+    Ok(())
+}

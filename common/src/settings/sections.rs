@@ -107,8 +107,29 @@ pub struct RouterSettings {
     pub drain_timeout: Duration,
 }
 
+impl Default for RouterSettings {
+    /// The documented defaults, with the event type under `/event`.
+    fn default() -> Self {
+        Self {
+            event_type: vec!["/event".to_owned()],
+            workers: 4,
+            lineage: true,
+            part_max_bytes: 256 << 20,
+            gzip_level: 2,
+            buffer_bytes: 32 << 20,
+            max_event_types: 10_000,
+            max_object_bytes: 1 << 40,
+            max_object_time: Duration::from_secs(6 * 3600),
+            spool_dir: std::env::temp_dir(),
+            upload_concurrency: 8,
+            drain_timeout: Duration::from_secs(25),
+        }
+    }
+}
+
 impl RouterSettings {
     pub(super) fn read(mut section: Section<'_>) -> Self {
+        let default = Self::default();
         let event_type: Vec<String> = section.required("event_type");
         for pointer in &event_type {
             if !pointer.starts_with('/') || pointer.len() < 2 {
@@ -118,23 +139,23 @@ impl RouterSettings {
         if event_type.len() > 32 {
             section.problem("event_type", "at most 32 pointers");
         }
-        let gzip_level = section.or("gzip_level", 2);
+        let gzip_level = section.or("gzip_level", u64::from(default.gzip_level));
         if !(1..=9).contains(&gzip_level) {
             section.problem("gzip_level", format!("{gzip_level} is not between 1 and 9"));
         }
         let settings = Self {
             event_type,
-            workers: count(&mut section, "workers", 4),
-            lineage: section.or("lineage", true),
-            part_max_bytes: bytes(&mut section, "part_max_bytes", 256 << 20, 1 << 10),
+            workers: count(&mut section, "workers", default.workers),
+            lineage: section.or("lineage", default.lineage),
+            part_max_bytes: bytes(&mut section, "part_max_bytes", default.part_max_bytes, 1 << 10),
             gzip_level: gzip_level as u32,
-            buffer_bytes: bytes(&mut section, "buffer_bytes", 32 << 20, 1 << 20) as usize,
-            max_event_types: count(&mut section, "max_event_types", 10_000),
-            max_object_bytes: bytes(&mut section, "max_object_bytes", 1 << 40, 1 << 10),
-            max_object_time: section.or("max_object_time", Duration::from_secs(6 * 3600)),
-            spool_dir: PathBuf::from(section.or("spool_dir", std::env::temp_dir().display().to_string())),
-            upload_concurrency: count(&mut section, "upload_concurrency", 8),
-            drain_timeout: section.or("drain_timeout", Duration::from_secs(25)),
+            buffer_bytes: bytes(&mut section, "buffer_bytes", default.buffer_bytes as u64, 1 << 20) as usize,
+            max_event_types: count(&mut section, "max_event_types", default.max_event_types),
+            max_object_bytes: bytes(&mut section, "max_object_bytes", default.max_object_bytes, 1 << 10),
+            max_object_time: section.or("max_object_time", default.max_object_time),
+            spool_dir: PathBuf::from(section.or("spool_dir", default.spool_dir.display().to_string())),
+            upload_concurrency: count(&mut section, "upload_concurrency", default.upload_concurrency),
+            drain_timeout: section.or("drain_timeout", default.drain_timeout),
         };
         section.finish();
         settings

@@ -1,0 +1,112 @@
+//! Message bodies of the raw queue: S3 notifications, direct, through SNS or from EventBridge.
+//!
+//! Shapes: S3 user guide, notification-content-structure and ev-events; SNS, raw delivery on or off.
+
+use percent_encoding::percent_decode;
+use serde_json::Value;
+
+/// What a message asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Notification {
+    /// Objects were created.
+    Created(Vec<CreatedObject>),
+    /// Nothing to route; deleted and counted. The text says what it is.
+    Ignored(&'static str),
+    /// Nothing this release knows: for the dead-letter queue. The text says why.
+    Unknown(String),
+}
+
+/// One object that S3 says was created.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CreatedObject {
+    /// Its bucket.
+    pub bucket: String,
+    /// Its key, decoded.
+    pub key: String,
+    /// The ETag it was created with, without quotes.
+    pub etag: Option<String>,
+    /// Its version, in a versioned bucket.
+    pub version_id: Option<String>,
+}
+
+/// Reads a message body.
+pub fn parse(body: &str) -> Notification {
+    let Ok(value) = serde_json::from_str::<Value>(body) else {
+        return Notification::Unknown("the message is not JSON".to_owned());
+    };
+    if value["Type"] == "Notification" && value["TopicArn"].is_string() {
+        return match value["Message"].as_str().map(serde_json::from_str) {
+            Some(Ok(inner)) => of_value(&inner),
+            _ => Notification::Unknown("the SNS envelope holds no JSON message".to_owned()),
+        };
+    }
+    of_value(&value)
+}
+
+fn of_value(value: &Value) -> Notification {
+    if value["Event"] == "s3:TestEvent" {
+        return Notification::Ignored("S3's test event");
+    }
+    if value["source"] == "aws.s3" && value["detail-type"].is_string() {
+        return match value["detail-type"] == "Object Created" {
+            true => created(&[&value["detail"]], event_bridge_object),
+            false => Notification::Ignored("an EventBridge event that creates no object"),
+        };
+    }
+    let Some(records) = value["Records"].as_array() else {
+        return Notification::Unknown("the message is no S3 notification".to_owned());
+    };
+    if let Some(foreign) = records.iter().find(|r| r["eventSource"] != "aws:s3" || major(r) != Some("2")) {
+        let (source, version) = (&foreign["eventSource"], &foreign["eventVersion"]);
+        return Notification::Unknown(format!(
+            "a record of {source} version {version} is no S3 notification of version 2"
+        ));
+    }
+    let is_created = |r: &&Value| r["eventName"].as_str().is_some_and(|name| name.starts_with("ObjectCreated:"));
+    let found: Vec<&Value> = records.iter().filter(is_created).map(|r| &r["s3"]).collect();
+    match found.is_empty() {
+        true => Notification::Ignored("a notification that creates no object"),
+        false => created(&found, s3_object),
+    }
+}
+
+/// Compare the major version for equality only; newer minor versions only add fields.
+fn major(record: &Value) -> Option<&str> {
+    record["eventVersion"].as_str()?.split('.').next()
+}
+
+fn created(values: &[&Value], read: fn(&Value) -> Option<CreatedObject>) -> Notification {
+    match values.iter().map(|v| read(v)).collect() {
+        Some(objects) => Notification::Created(objects),
+        None => Notification::Unknown("a record names no bucket and key".to_owned()),
+    }
+}
+
+fn s3_object(s3: &Value) -> Option<CreatedObject> {
+    let object = &s3["object"];
+    Some(CreatedObject {
+        bucket: s3["bucket"]["name"].as_str()?.to_owned(),
+        // Form-encoded: `+` is a space, then %XX. Decoded here and nowhere else.
+        key: percent_decode(object["key"].as_str()?.replace('+', " ").as_bytes()).decode_utf8().ok()?.into_owned(),
+        etag: object["eTag"].as_str().map(unquoted),
+        version_id: object["versionId"].as_str().map(str::to_owned),
+    })
+}
+
+fn event_bridge_object(detail: &Value) -> Option<CreatedObject> {
+    let object = &detail["object"];
+    Some(CreatedObject {
+        bucket: detail["bucket"]["name"].as_str()?.to_owned(),
+        // EventBridge does not encode keys.
+        key: object["key"].as_str()?.to_owned(),
+        etag: object["etag"].as_str().map(unquoted),
+        version_id: object["version-id"].as_str().map(str::to_owned),
+    })
+}
+
+fn unquoted(etag: &str) -> String {
+    etag.trim_matches('"').to_owned()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,93 @@
+//! Decides a record's event name: the one place that does.
+
+use super::scan::EventType;
+use common::event_name::EventName;
+use common::quarantine::Reason;
+use std::collections::{BTreeMap, HashMap};
+
+/// The event types and event names of one source object, numbered in source order.
+pub struct Classifier {
+    max_event_types: usize,
+    types: HashMap<String, TypeEntry>,
+    names: HashMap<EventName, usize>,
+    by_number: Vec<EventName>,
+}
+
+struct TypeEntry {
+    /// Number of its event name.
+    event: usize,
+    records: u64,
+}
+
+impl Classifier {
+    /// Takes the first `max_event_types` types of the object, in source order.
+    pub fn new(max_event_types: usize) -> Self {
+        Self { max_event_types, types: HashMap::new(), names: HashMap::new(), by_number: Vec::new() }
+    }
+
+    /// The number of the record's event name, or why it has none.
+    pub fn classify(&mut self, event_type: EventType<'_>) -> Result<usize, (Reason, String)> {
+        let text = match event_type {
+            EventType::Found(text) => text,
+            EventType::Missing => return Err((Reason::EventTypeMissing, "no event type under any pointer".to_owned())),
+            EventType::NotUsable => {
+                let why = "the event type is neither an integer nor a string with something in it";
+                return Err((Reason::EventTypeNotUsable, why.to_owned()));
+            }
+        };
+        if let Some(entry) = self.types.get_mut(&*text) {
+            entry.records += 1;
+            return Ok(entry.event);
+        }
+        if self.types.len() == self.max_event_types {
+            let why = format!("the object has more than {} event types (router.max_event_types)", self.max_event_types);
+            return Err((Reason::TooManyEventTypes, why));
+        }
+        let name = EventName::of_type(&text);
+        let next = self.by_number.len();
+        let event = *self.names.entry(name.clone()).or_insert(next);
+        if event == next {
+            self.by_number.push(name);
+        }
+        self.types.insert(text.into_owned(), TypeEntry { event, records: 1 });
+        Ok(event)
+    }
+
+    /// Event names by number.
+    pub fn names(&self) -> &[EventName] {
+        &self.by_number
+    }
+
+    /// Routed records by event type.
+    pub fn counts(&self) -> BTreeMap<String, u64> {
+        self.types.iter().map(|(event_type, entry)| (event_type.clone(), entry.records)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(text: &str) -> EventType<'_> {
+        EventType::Found(text.into())
+    }
+
+    #[test]
+    fn types_that_share_a_name_share_its_number_and_are_counted_apart() {
+        let mut classifier = Classifier::new(10);
+        let numbers: Vec<_> =
+            ["PageView", "search", "page_view", "PageView"].map(|t| classifier.classify(found(t))).into();
+        assert_eq!(numbers, [Ok(0), Ok(1), Ok(0), Ok(0)]);
+        assert_eq!(classifier.names().len(), 2);
+        let counts: Vec<_> = classifier.counts().into_iter().collect();
+        assert_eq!(counts, [("PageView".into(), 2), ("page_view".into(), 1), ("search".into(), 1)]);
+    }
+
+    #[test]
+    fn the_first_types_in_source_order_count_and_later_ones_do_not_push_them_out() {
+        let mut classifier = Classifier::new(2);
+        let reasons: Vec<_> =
+            ["a", "b", "c", "a"].map(|t| classifier.classify(found(t)).map_err(|(reason, _)| reason)).into();
+        assert_eq!(reasons, [Ok(0), Ok(1), Err(Reason::TooManyEventTypes), Ok(0)]);
+    }
+}

@@ -1,0 +1,281 @@
+//! Routes one source object: bytes in, pieces in the spool and the accounting of every record out.
+
+use super::classify::Classifier;
+use super::decode::decode;
+use super::lineage;
+use super::lines::{Framed, Lines};
+use super::pieces::{Piece, Pieces, Workbench};
+use super::quarantined::{self, Place};
+use super::routing_id::routing_id;
+use super::scan::{Pointers, Scanner};
+use super::sketching::{SKETCH_NODES_MAX, Sketches};
+use common::keys::{KeyLayout, PieceName};
+use common::quarantine::Reason;
+use common::seal::{Counts, Part, SealedEvent, SealedQuarantine};
+use common::settings::RouterSettings;
+use common::source::{SourceId, SourceObject};
+use std::collections::BTreeMap;
+use std::io::{self, Read};
+use std::time::Instant;
+
+/// Redshift's limit for one JSON object, braces included (COPY from JSON, 4 MB). Read as decimal
+/// megabytes, the smaller reading, and counting `|` twice as COPY does.
+pub const RECORD_MAX_BYTES: usize = 4_000_000;
+
+/// The settings that decide what is routed, ready for use.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    settings: RouterSettings,
+    keys: KeyLayout,
+    /// The settings' identity.
+    pub routing_id: String,
+}
+
+impl Rules {
+    /// Rules of these settings.
+    pub fn new(settings: &RouterSettings, keys: &KeyLayout) -> Self {
+        Self { settings: settings.clone(), keys: keys.clone(), routing_id: routing_id(settings) }
+    }
+
+    /// Where the pieces go.
+    pub fn keys(&self) -> &KeyLayout {
+        &self.keys
+    }
+
+    /// A workbench for one worker.
+    pub fn workbench(&self) -> io::Result<Workbench> {
+        Workbench::new(&self.settings.spool_dir, self.settings.gzip_level)
+    }
+}
+
+/// What routing one source object came to. The pieces are in the workbench's spool.
+#[derive(Debug)]
+pub struct RoutedObject {
+    /// Where every record went.
+    pub counts: Counts,
+    /// Events in name order.
+    pub events: Vec<SealedEvent>,
+    /// Quarantine objects by reason.
+    pub quarantine: Vec<SealedQuarantine>,
+    /// `(key, piece)` of every part.
+    pub parts: Vec<(String, Piece)>,
+    /// `(key, piece)` of every quarantine object.
+    pub quarantine_pieces: Vec<(String, Piece)>,
+}
+
+/// Routing could not go on: nothing of it may be used.
+#[derive(Debug, thiserror::Error)]
+pub enum RouteError {
+    /// The stored bytes stopped coming; the object itself may be fine.
+    #[error("the object could not be fetched to its end")]
+    Fetch(#[source] io::Error),
+    /// The spool cannot be written.
+    #[error("could not write to the spool: check the space left under router.spool_dir")]
+    Spool(#[source] io::Error),
+}
+
+/// Marks an error of fetching, as opposed to one of decoding, on its way through the decoders.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct FetchFailed(pub String);
+
+/// Routes the object whose stored bytes `stored` gives.
+pub fn route_object(
+    rules: &Rules,
+    source: &SourceObject,
+    generation: u32,
+    stored: impl Read + Send,
+    bench: &mut Workbench,
+) -> Result<RoutedObject, RouteError> {
+    let settings = &rules.settings;
+    let pieces = Pieces::new(bench, settings.part_max_bytes, settings.buffer_bytes).map_err(RouteError::Spool)?;
+    let mut routing = Routing {
+        rules,
+        source,
+        source_id: source.id(),
+        generation,
+        scanner: Scanner::new(Pointers::new(&settings.event_type)),
+        classifier: Classifier::new(settings.max_event_types),
+        sketches: Sketches::new(SKETCH_NODES_MAX),
+        pieces,
+        streams: Streams::default(),
+        counts: Counts::default(),
+    };
+    routing.read(stored)?;
+    routing.finish()
+}
+
+/// One object being routed.
+struct Routing<'a> {
+    rules: &'a Rules,
+    source: &'a SourceObject,
+    source_id: SourceId,
+    generation: u32,
+    scanner: Scanner,
+    classifier: Classifier,
+    sketches: Sketches,
+    pieces: Pieces<'a>,
+    streams: Streams,
+    counts: Counts,
+}
+
+/// Which stream of pieces belongs to which event or reason.
+#[derive(Default)]
+struct Streams {
+    of_event: Vec<Option<usize>>,
+    of_reason: BTreeMap<Reason, usize>,
+    count: usize,
+}
+
+impl Streams {
+    fn event(&mut self, event: usize) -> usize {
+        if self.of_event.len() <= event {
+            self.of_event.resize(event + 1, None);
+        }
+        let next = self.count;
+        let stream = *self.of_event[event].get_or_insert(next);
+        self.count += usize::from(stream == next);
+        stream
+    }
+
+    fn reason(&mut self, reason: Reason) -> usize {
+        let next = self.count;
+        let stream = *self.of_reason.entry(reason).or_insert(next);
+        self.count += usize::from(stream == next);
+        stream
+    }
+}
+
+impl Routing<'_> {
+    fn read(&mut self, stored: impl Read + Send) -> Result<(), RouteError> {
+        let deadline = Instant::now() + self.rules.settings.max_object_time;
+        let mut lines = match decode(stored) {
+            Ok(decoded) => Lines::new(decoded, RECORD_MAX_BYTES),
+            Err(error) => return Err(RouteError::Fetch(error)),
+        };
+        let end = loop {
+            match lines.next_record() {
+                Ok(Some(framed)) => self.record(&framed).map_err(RouteError::Spool)?,
+                Ok(None) => break None,
+                Err(error) if is_fetch_failure(&error) => return Err(RouteError::Fetch(error)),
+                Err(error) => break Some(format!("the object cannot be decompressed further: {error}")),
+            }
+            if lines.offset() > self.rules.settings.max_object_bytes {
+                break Some("the object has more bytes than router.max_object_bytes".to_owned());
+            }
+            // A look at the clock is cheap, and every 64th line of it is enough.
+            if lines.line().is_multiple_of(64) && Instant::now() > deadline {
+                break Some("reading the object took longer than router.max_object_time".to_owned());
+            }
+        };
+        self.counts.bytes = lines.offset();
+        if let Some(why) = end {
+            let rest = lines.rest();
+            self.counts.read += 1;
+            self.quarantine(&rest, Reason::UnreadableObject, why).map_err(RouteError::Spool)?;
+        }
+        Ok(())
+    }
+
+    fn record(&mut self, framed: &Framed<'_>) -> io::Result<()> {
+        self.counts.read += 1;
+        if let Some(why) = self.too_large(framed) {
+            return self.quarantine(framed, Reason::RecordTooLarge, why);
+        }
+        let event_type = match self.scanner.scan(framed.bytes) {
+            Ok(event_type) => event_type,
+            Err(fault) => {
+                let why = format!("{} at byte {} of the record", fault.what, fault.at);
+                return self.quarantine(framed, fault.reason, why);
+            }
+        };
+        let event = match self.classifier.classify(event_type) {
+            Ok(event) => event,
+            Err((reason, why)) => return self.quarantine(framed, reason, why),
+        };
+        self.sketches.fold(event, self.scanner.tape(), framed.bytes);
+        self.counts.routed += 1;
+        let source_id = self.rules.settings.lineage.then_some(&self.source_id);
+        let stream = self.streams.event(event);
+        self.pieces.append(stream, |out| lineage::append(out, framed.bytes, source_id, framed.line))
+    }
+
+    /// Whether COPY would refuse the record for its size once routed.
+    fn too_large(&self, framed: &Framed<'_>) -> Option<String> {
+        if let Some(length) = framed.oversize {
+            return Some(format!("the line has {length} bytes, its beginning is kept here"));
+        }
+        let routed = framed.bytes.len() + lineage::LINEAGE_MAX_BYTES;
+        if routed * 2 <= RECORD_MAX_BYTES {
+            return None;
+        }
+        let counted = routed + memchr::memchr_iter(b'|', framed.bytes).count();
+        (counted > RECORD_MAX_BYTES)
+            .then(|| format!("{counted} bytes as COPY counts them, and {RECORD_MAX_BYTES} are the limit"))
+    }
+
+    fn quarantine(&mut self, framed: &Framed<'_>, reason: Reason, why: String) -> io::Result<()> {
+        self.counts.quarantined += 1;
+        *self.counts.by_reason.entry(reason).or_default() += 1;
+        let (source, generation) = (self.source, self.generation);
+        let place = Place { source, generation, line: framed.line, offset: framed.offset };
+        let stream = self.streams.reason(reason);
+        self.pieces.append(stream, |out| quarantined::append(out, place, reason, why, framed.bytes))
+    }
+
+    fn finish(mut self) -> Result<RoutedObject, RouteError> {
+        self.counts.by_type = self.classifier.counts();
+        let mut pieces = self.pieces.finish().map_err(RouteError::Spool)?;
+        let source_id = self.source_id;
+        let (keys, routing_id) = (&self.rules.keys, self.rules.routing_id.as_str());
+        let name = |piece: &Piece| PieceName {
+            source_id: &source_id,
+            routing_id,
+            sequence: piece.sequence,
+            crc32: piece.crc32,
+        };
+        let mut routed = RoutedObject {
+            counts: self.counts,
+            events: Vec::new(),
+            quarantine: Vec::new(),
+            parts: Vec::new(),
+            quarantine_pieces: Vec::new(),
+        };
+        for (number, event) in self.classifier.names().iter().enumerate() {
+            let stream = self.streams.of_event[number].expect("a classified event has a record");
+            let mut sealed = SealedEvent {
+                event: event.clone(),
+                since: self.generation,
+                records: 0,
+                parts: Vec::new(),
+                sketch: self.sketches.sketch(number),
+            };
+            for piece in std::mem::take(&mut pieces[stream]) {
+                let key = keys.part(event, &name(&piece));
+                sealed.records += piece.records;
+                sealed.parts.push(Part { key: key.clone(), records: piece.records, bytes: piece.bytes });
+                routed.parts.push((key, piece));
+            }
+            routed.events.push(sealed);
+        }
+        routed.events.sort_by(|a, b| a.event.cmp(&b.event));
+        for (&reason, &stream) in &self.streams.of_reason {
+            for piece in std::mem::take(&mut pieces[stream]) {
+                let key = keys.quarantine(reason, self.source.time, self.generation, &name(&piece));
+                routed.quarantine.push(SealedQuarantine { key: key.clone(), reason, records: piece.records });
+                routed.quarantine_pieces.push((key, piece));
+            }
+        }
+        debug_assert!(routed.counts.balance(), "every record is routed, quarantined or dropped");
+        Ok(routed)
+    }
+}
+
+fn is_fetch_failure(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| inner.is::<FetchFailed>())
+}
+
+#[cfg(test)]
+mod golden;
+#[cfg(test)]
+mod tests;

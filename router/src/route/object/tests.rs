@@ -1,0 +1,149 @@
+use super::*;
+use flate2::read::MultiGzDecoder;
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use time::macros::datetime;
+
+pub(super) fn settings() -> RouterSettings {
+    RouterSettings::default()
+}
+
+pub(super) fn source() -> SourceObject {
+    SourceObject {
+        bucket: "raw".into(),
+        key: "2025/06/01/a.json".into(),
+        etag: "etag".into(),
+        version_id: None,
+        time: datetime!(2025-06-01 09:30 UTC),
+        bytes: 0,
+    }
+}
+
+pub(super) struct Run {
+    pub(super) routed: RoutedObject,
+    bench: Workbench,
+}
+
+impl Run {
+    pub(super) fn content(&self, piece: &Piece) -> Vec<u8> {
+        let mut out = Vec::new();
+        MultiGzDecoder::new(self.bench.spool().reader(piece.extents.clone())).read_to_end(&mut out).expect("gzip");
+        out
+    }
+
+    /// Decompressed lines by event name.
+    fn lines_of(&self, event: &str) -> Vec<String> {
+        let mine = self.routed.parts.iter().filter(|(key, _)| key.starts_with(&format!("routed/{event}/")));
+        let text = mine.flat_map(|(_, piece)| self.content(piece)).collect::<Vec<u8>>();
+        String::from_utf8(text).expect("UTF-8").lines().map(str::to_owned).collect()
+    }
+
+    fn quarantined(&self) -> Vec<serde_json::Value> {
+        let text = self.routed.quarantine_pieces.iter().flat_map(|(_, p)| self.content(p)).collect::<Vec<u8>>();
+        let lines = String::from_utf8(text).expect("UTF-8");
+        lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+    }
+}
+
+pub(super) fn run(settings: &RouterSettings, bytes: &[u8]) -> Run {
+    let keys = KeyLayout { routed: "routed/".into(), seals: "seals/".into(), quarantine: "quarantine/".into() };
+    let rules = Rules::new(settings, &keys);
+    let mut bench = rules.workbench().expect("a spool");
+    let routed = route_object(&rules, &source(), 0, bytes, &mut bench).expect("routed");
+    assert!(routed.counts.balance(), "{:?}", routed.counts);
+    Run { routed, bench }
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).expect("in memory");
+    encoder.finish().expect("in memory")
+}
+
+#[test]
+fn every_record_is_in_its_event_or_in_quarantine_with_its_place() {
+    let text = b"{\"event\":\"View\",\"n\":1}\nbroken\n\n{\"n\":2}\r\n  {\"event\":\"view\",\"n\":1.10}\n[1]\n";
+    let run = run(&settings(), text);
+    let id = source().id();
+    assert_eq!(
+        run.lines_of("view"),
+        [
+            format!(r#"{{"_lr":{{"s":"{id}","l":1}},"event":"View","n":1}}"#),
+            format!(r#"{{"_lr":{{"s":"{id}","l":5}},"event":"view","n":1.10}}"#)
+        ]
+    );
+    let places: Vec<_> =
+        run.quarantined().iter().map(|q| (q["line"].clone(), q["offset"].clone(), q["raw"].clone())).collect();
+    let expected = [(2, 23, "broken"), (6, 68, "[1]"), (4, 31, "{\"n\":2}")];
+    assert_eq!(places, expected.map(|(l, o, r)| (l.into(), o.into(), r.into())));
+    let counts = &run.routed.counts;
+    assert_eq!((counts.read, counts.routed, counts.quarantined, counts.bytes), (5, 2, 3, text.len() as u64));
+}
+
+#[test]
+fn gzip_of_many_members_is_read_to_its_end() {
+    let (a, b) = (b"{\"event\":\"a\"}\n{\"eve", b"nt\":\"a\"}\n{\"event\":\"b\"}");
+    let stored = [gzip(a), gzip(b)].concat();
+    let run = run(&settings(), &stored);
+    assert_eq!(run.routed.counts.routed, 3);
+}
+
+#[test]
+fn what_came_before_the_damage_is_routed_and_the_rest_is_one_quarantine_line() {
+    let text: String = (0..5_000).map(|n| format!("{{\"event\":\"a\",\"n\":{}}}\n", n * 7919)).collect();
+    let stored = gzip(text.as_bytes());
+    let run = run(&settings(), &stored[..stored.len() / 2]);
+    let counts = &run.routed.counts;
+    assert!(counts.routed > 100, "{counts:?}");
+    assert_eq!(counts.by_reason, BTreeMap::from([(Reason::UnreadableObject, 1)]));
+    let quarantined = &run.quarantined()[0];
+    assert_eq!(quarantined["line"], counts.routed + 1);
+    assert!(text.as_bytes()[quarantined["offset"].as_u64().expect("a number") as usize..].starts_with(b"{\"event\""));
+}
+
+#[test]
+fn a_failed_fetch_is_no_damage_of_the_object() {
+    struct Failing;
+    impl Read for Failing {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Err(io::Error::other(FetchFailed("connection reset".into())))
+        }
+    }
+    let rules =
+        Rules::new(&settings(), &KeyLayout { routed: "r/".into(), seals: "s/".into(), quarantine: "q/".into() });
+    let mut bench = rules.workbench().expect("a spool");
+    let stored = (&b"{\"event\":\"a\"}\n"[..]).chain(Failing);
+    let result = route_object(&rules, &source(), 0, stored, &mut bench);
+    assert!(matches!(result, Err(RouteError::Fetch(_))));
+}
+
+#[test]
+fn parts_end_where_their_decompressed_bytes_say_whatever_the_buffers() {
+    let text: String = (0..2_000).map(|n| format!("{{\"event\":\"{}\",\"n\":{n}}}\n", ["a", "b"][n % 2])).collect();
+    let parts = |buffer_bytes, gzip_level| {
+        let settings = RouterSettings { part_max_bytes: 10_000, buffer_bytes, gzip_level, ..settings() };
+        let run = run(&settings, text.as_bytes());
+        run.routed.parts.iter().map(|(key, p)| (key.clone(), p.records, p.bytes)).collect::<Vec<_>>()
+    };
+    let expected = parts(1 << 20, 2);
+    assert!(expected.len() > 4 && expected.iter().all(|(_, _, bytes)| *bytes < 10_200));
+    assert_eq!(parts(3_000, 9), expected);
+}
+
+#[test]
+fn hostile_lines_meet_the_fate_that_their_generator_states() {
+    let (mut text, mut events, mut reasons) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
+    for line in fixtures::hostile(11, fixtures::hostile::lines_for_every_case() as _, 30) {
+        match &line.expected {
+            fixtures::Expected::Event { event_type } => *events.entry(event_type.clone()).or_default() += 1,
+            fixtures::Expected::Quarantined(reason) => *reasons.entry((*reason).to_owned()).or_default() += 1,
+            fixtures::Expected::Blank => {}
+        }
+        text.extend_from_slice(&line.bytes);
+        text.push(b'\n');
+    }
+    let counts = run(&settings(), &gzip(&text)).routed.counts;
+    let found: BTreeMap<String, u64> = counts.by_reason.iter().map(|(r, n)| (r.to_string(), *n)).collect();
+    assert_eq!(found, reasons);
+    assert_eq!(counts.by_type, events);
+}

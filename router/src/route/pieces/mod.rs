@@ -1,0 +1,165 @@
+//! Writes many streams of records into pieces (parts and quarantine objects) in bounded memory.
+//!
+//! Records gather raw per stream; when a stream has enough, or all together too much, they are
+//! compressed by the one encoder and appended to the one spool file. A piece is a list of extents in
+//! it. Memory per worker: `buffer_bytes` + one 256 KiB block in and out + 16 bytes per extent, whatever
+//! the number of streams. Only the decompressed size ends a piece; memory pressure never does.
+
+mod gzip;
+mod spool;
+
+pub use spool::{Extent, ExtentReader, Spool};
+
+use crc32fast::Hasher;
+use gzip::Encoder;
+use std::io;
+use std::path::Path;
+
+/// A stream is compressed in blocks of this many raw bytes: 1 % of the ratio of whole-part blocks is
+/// lost, and the encoder stays in the cache.
+const BLOCK_BYTES: usize = 256 << 10;
+
+/// What a worker reuses from object to object.
+pub struct Workbench {
+    encoder: Encoder,
+    spool: Spool,
+}
+
+impl Workbench {
+    /// A workbench with its spool file in `spool_dir`.
+    pub fn new(spool_dir: &Path, gzip_level: u32) -> io::Result<Self> {
+        Ok(Self { encoder: Encoder::new(gzip_level), spool: Spool::create(spool_dir)? })
+    }
+
+    /// The file in which the extents of finished pieces are.
+    pub fn spool(&self) -> &Spool {
+        &self.spool
+    }
+}
+
+/// A finished piece: one gzip member.
+#[derive(Clone, Debug)]
+pub struct Piece {
+    /// The piece's place in its stream, from 0.
+    pub sequence: u32,
+    /// Records in it.
+    pub records: u64,
+    /// Decompressed bytes.
+    pub bytes: u64,
+    /// CRC-32 of the decompressed bytes.
+    pub crc32: u32,
+    /// Where the compressed bytes are.
+    pub extents: Vec<Extent>,
+}
+
+/// The streams of one source object.
+pub struct Pieces<'a> {
+    bench: &'a mut Workbench,
+    streams: Vec<Stream>,
+    piece_max: u64,
+    budget: usize,
+    buffered: usize,
+}
+
+#[derive(Default)]
+struct Stream {
+    /// Raw records that are not compressed yet.
+    raw: Vec<u8>,
+    crc: Hasher,
+    bytes: u64,
+    records: u64,
+    extents: Vec<Extent>,
+    finished: Vec<Piece>,
+}
+
+impl<'a> Pieces<'a> {
+    /// Empty streams. A piece ends once it has `piece_max` decompressed bytes; raw records of all
+    /// streams together take at most `budget` bytes and one record.
+    pub fn new(bench: &'a mut Workbench, piece_max: u64, budget: usize) -> io::Result<Self> {
+        bench.spool.restart()?;
+        Ok(Self { bench, streams: Vec::new(), piece_max, budget, buffered: 0 })
+    }
+
+    /// Appends one record to a stream: `write` adds its bytes, newline included.
+    pub fn append(&mut self, stream: usize, write: impl FnOnce(&mut Vec<u8>)) -> io::Result<()> {
+        if self.streams.len() <= stream {
+            self.streams.resize_with(stream + 1, Stream::default);
+        }
+        let s = &mut self.streams[stream];
+        let (length, capacity) = (s.raw.len(), s.raw.capacity());
+        write(&mut s.raw);
+        s.bytes += (s.raw.len() - length) as u64;
+        s.records += 1;
+        self.buffered += s.raw.capacity() - capacity;
+        if s.bytes >= self.piece_max {
+            self.finish_piece(stream)?;
+        } else if s.raw.len() >= BLOCK_BYTES {
+            self.compress(stream)?;
+        }
+        if self.buffered > self.budget {
+            self.relieve()?;
+        }
+        Ok(())
+    }
+
+    /// Ends all pieces. Returns them by stream.
+    pub fn finish(mut self) -> io::Result<Vec<Vec<Piece>>> {
+        for stream in 0..self.streams.len() {
+            if self.streams[stream].records > 0 {
+                self.finish_piece(stream)?;
+            }
+        }
+        Ok(self.streams.into_iter().map(|s| s.finished).collect())
+    }
+
+    fn compress(&mut self, stream: usize) -> io::Result<()> {
+        let s = &mut self.streams[stream];
+        if s.raw.is_empty() {
+            return Ok(());
+        }
+        s.crc.update(&s.raw);
+        let compressed = self.bench.encoder.block(&s.raw, s.extents.is_empty());
+        self.bench.spool.append(compressed, &mut s.extents)?;
+        s.raw.clear();
+        // A record of megabytes must not leave its buffer behind.
+        if s.raw.capacity() > 2 * BLOCK_BYTES {
+            self.buffered -= s.raw.capacity();
+            s.raw = Vec::new();
+        }
+        Ok(())
+    }
+
+    fn finish_piece(&mut self, stream: usize) -> io::Result<()> {
+        self.compress(stream)?;
+        let s = &mut self.streams[stream];
+        let crc32 = std::mem::take(&mut s.crc).finalize();
+        self.bench.spool.append(&gzip::trailer(crc32, s.bytes), &mut s.extents)?;
+        s.finished.push(Piece {
+            sequence: s.finished.len() as u32,
+            records: std::mem::take(&mut s.records),
+            bytes: std::mem::take(&mut s.bytes),
+            crc32,
+            extents: std::mem::take(&mut s.extents),
+        });
+        Ok(())
+    }
+
+    /// Compresses the largest buffers until half of the budget is free again.
+    fn relieve(&mut self) -> io::Result<()> {
+        let mut by_size: Vec<usize> = (0..self.streams.len()).collect();
+        by_size.sort_by_key(|stream| std::cmp::Reverse(self.streams[*stream].raw.capacity()));
+        for stream in by_size {
+            if self.buffered <= self.budget / 2 {
+                break;
+            }
+            self.compress(stream)?;
+            let s = &mut self.streams[stream];
+            self.buffered -= s.raw.capacity();
+            s.raw = Vec::new();
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,121 @@
+//! `router split`: the same core and key layout on local files, without AWS.
+
+use crate::route::object::{RoutedObject, Rules, route_object};
+use crate::route::pieces::{Piece, Spool};
+use crate::sealing::seal_of;
+use anyhow::{Context, bail};
+use common::keys::KeyLayout;
+use common::seal::Counts;
+use common::source::SourceObject;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::Path;
+use time::OffsetDateTime;
+
+/// The bucket that local files are said to be in.
+const LOCAL_BUCKET: &str = "local";
+
+/// Identity given to a file instead of its own.
+#[derive(Clone, Debug)]
+pub struct SourceOverride {
+    /// Bucket of `--source`.
+    pub bucket: String,
+    /// Key of `--source`.
+    pub key: String,
+    /// `--etag`.
+    pub etag: String,
+    /// `--time`.
+    pub time: OffsetDateTime,
+}
+
+/// What splitting one file came to.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// The file, or its `--source`.
+    pub source: String,
+    /// Where every record went.
+    pub counts: Counts,
+    /// Records by event name.
+    pub events: BTreeMap<String, u64>,
+    /// Parts written.
+    pub parts: usize,
+    /// The seal, below the output folder.
+    pub seal: String,
+}
+
+/// Splits one file (`-`: standard input) into `out`.
+pub fn split(rules: &Rules, file: &Path, out: &Path, source: Option<&SourceOverride>) -> anyhow::Result<Report> {
+    let (stored, source): (Box<dyn Read + Send>, SourceObject) = match file.as_os_str() == "-" {
+        true => (Box::new(io::stdin()), stdin_source(source)),
+        false => {
+            let opened = File::open(file).with_context(|| format!("could not open {}", file.display()))?;
+            let source = file_source(file, &opened, source)?;
+            (Box::new(opened), source)
+        }
+    };
+    let mut bench =
+        rules.workbench().context("could not create the spool: check the space left for temporary files")?;
+    let mut routed = route_object(rules, &source, 0, stored, &mut bench)?;
+    let parts = std::mem::take(&mut routed.parts);
+    let quarantine = std::mem::take(&mut routed.quarantine_pieces);
+    let written = parts.len();
+    for (key, piece) in parts.into_iter().chain(quarantine) {
+        write_piece(&out.join(key), bench.spool(), piece)?;
+    }
+    let seal = seal_of(&source, &rules.routing_id, &routed, source.time);
+    let seal_key = rules.keys().seal(&seal.source_id, 0);
+    write_new(&out.join(&seal_key), &mut seal.to_json().as_slice())?;
+    Ok(report(&source, &routed, written, seal_key))
+}
+
+fn report(source: &SourceObject, routed: &RoutedObject, parts: usize, seal: String) -> Report {
+    let source = if source.bucket == LOCAL_BUCKET { source.key.clone() } else { source.uri() };
+    let events = routed.events.iter().map(|event| (event.event.to_string(), event.records)).collect();
+    Report { source, counts: routed.counts.clone(), events, parts, seal }
+}
+
+/// Identity of a file: its path as given, its size and modification time.
+fn file_source(path: &Path, file: &File, given: Option<&SourceOverride>) -> anyhow::Result<SourceObject> {
+    let metadata = file.metadata().with_context(|| format!("could not read {}", path.display()))?;
+    if metadata.is_dir() {
+        bail!("{} is a folder: name its files", path.display());
+    }
+    let modified = OffsetDateTime::from(metadata.modified()?);
+    let etag = format!("{}-{}", metadata.len(), modified.unix_timestamp_nanos());
+    let own = SourceOverride { bucket: LOCAL_BUCKET.into(), key: path.display().to_string(), etag, time: modified };
+    Ok(source_of(given.unwrap_or(&own), metadata.len()))
+}
+
+/// Standard input has no identity of its own: a fixed one, so that the same bytes give the same parts.
+fn stdin_source(given: Option<&SourceOverride>) -> SourceObject {
+    let (bucket, key, etag) = (LOCAL_BUCKET.to_owned(), "-".to_owned(), "stdin".to_owned());
+    let own = SourceOverride { bucket, key, etag, time: OffsetDateTime::UNIX_EPOCH };
+    source_of(given.unwrap_or(&own), 0)
+}
+
+fn source_of(SourceOverride { bucket, key, etag, time }: &SourceOverride, bytes: u64) -> SourceObject {
+    let (bucket, key, etag) = (bucket.clone(), key.clone(), etag.clone());
+    SourceObject { bucket, key, etag, version_id: None, time: *time, bytes }
+}
+
+fn write_piece(path: &Path, spool: &Spool, piece: Piece) -> anyhow::Result<()> {
+    write_new(path, &mut spool.reader(piece.extents))
+}
+
+/// Writes a file under its final name only when it is whole, as S3 does.
+fn write_new(path: &Path, content: &mut impl Read) -> anyhow::Result<()> {
+    let folder = path.parent().context("every key has a folder")?;
+    fs::create_dir_all(folder).with_context(|| format!("could not create {}", folder.display()))?;
+    let failed = || format!("could not write {}", path.display());
+    let mut unfinished = tempfile::NamedTempFile::new_in(folder).with_context(failed)?;
+    io::copy(content, &mut unfinished).with_context(failed)?;
+    unfinished.persist(path).with_context(failed)?;
+    Ok(())
+}
+
+/// The layout of `-o DIR` where no settings file says otherwise: the defaults.
+pub fn default_keys() -> KeyLayout {
+    KeyLayout { routed: "routed/".into(), seals: "seals/".into(), quarantine: "quarantine/".into() }
+}
