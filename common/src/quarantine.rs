@@ -98,4 +98,13 @@ mod tests {
             assert_eq!(serde_json::to_string(&reason).expect("serialises"), format!("\"{reason}\""));
         }
     }
+
+    #[test]
+    fn every_reason_has_its_heading_in_the_runbook() {
+        let runbook = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/runbook.md");
+        let text = std::fs::read_to_string(runbook).expect("the runbook is there");
+        for reason in Reason::ALL {
+            assert!(text.contains(&format!("\n### {reason}\n")), "{reason}");
+        }
+    }
 }

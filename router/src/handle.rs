@@ -51,6 +51,8 @@ enum HandleError {
     Fetch { bucket: String, key: String, source: FetchError },
     #[error("could not route {uri}")]
     Route { uri: String, source: RouteError },
+    #[error("routing {uri} hit a bug of the router: please report it with the object")]
+    Panicked { uri: String, source: tokio::task::JoinError },
     #[error("could not prepare a workbench: check the space left under router.spool_dir")]
     Workbench(#[source] std::io::Error),
     #[error("could not write what was routed from {uri}")]
@@ -112,7 +114,7 @@ impl Router {
             let routed = route_object(&rules, &for_route, 0, reader, &mut bench);
             (bench, routed)
         });
-        let (bench, routed) = routing.await.expect("routing never panics: hostile input is its daily work");
+        let (bench, routed) = routing.await.map_err(|source| HandleError::Panicked { uri: uri.clone(), source })?;
         let mut routed = routed.map_err(|source| HandleError::Route { uri: uri.clone(), source })?;
         let parts = std::mem::take(&mut routed.parts);
         let quarantine = std::mem::take(&mut routed.quarantine_pieces);
@@ -189,16 +191,10 @@ impl Handler for Router {
                 return Fate::DeadLetter { why };
             }
         };
-        if let Some(foreign) = objects.iter().find(|object| !self.is_ours(object)) {
-            let CreatedObject { bucket, key, .. } = foreign;
-            let why =
-                format!("s3://{bucket}/{key} is outside raw.bucket and raw.prefix: correct the bucket's notification");
-            tracing::error!(message_id = delivery.message_id, "sent a message to the dead-letter queue: {why}");
-            return Fate::DeadLetter { why };
-        }
         // Every object is tried, so that one bad object holds nothing up but this message.
         let mut failed = false;
-        for object in &objects {
+        let (ours, foreign): (Vec<_>, Vec<_>) = objects.iter().partition(|object| self.is_ours(object));
+        for object in ours {
             match self.object(object, delivery.receive_count).await {
                 Ok(Outcome::Gone) => tracing::warn!(
                     source.key = object.key,
@@ -224,12 +220,14 @@ impl Handler for Router {
                 }
             }
         }
-        match failed {
-            false => Fate::Delete,
-            true => {
-                let doubled = RETRY_MIN * 2u32.saturating_pow(delivery.receive_count.saturating_sub(1).min(10));
-                Fate::Return { after: doubled.min(RETRY_MAX) }
-            }
+        if failed {
+            let doubled = RETRY_MIN * 2u32.saturating_pow(delivery.receive_count.saturating_sub(1).min(10));
+            return Fate::Return { after: doubled.min(RETRY_MAX) };
         }
+        let Some(CreatedObject { bucket, key, .. }) = foreign.first() else { return Fate::Delete };
+        let why =
+            format!("s3://{bucket}/{key} is outside raw.bucket and raw.prefix: correct the bucket's notification");
+        tracing::error!(message_id = delivery.message_id, "sent a message to the dead-letter queue: {why}");
+        Fate::DeadLetter { why }
     }
 }

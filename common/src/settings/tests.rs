@@ -114,3 +114,42 @@ fn a_missing_file_says_how_to_name_one() {
     let error = Settings::load(Some(Path::new("/nonexistent/log-router.toml"))).expect_err("no such file");
     assert!(error.to_string().contains("--config"), "{error}");
 }
+
+fn repository(path: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+#[test]
+fn the_settings_that_the_documentation_shows_are_valid() {
+    parse(&repository("log-router.toml"), &[]).expect("log-router.toml is valid");
+    let docs = repository("docs/configuration.md");
+    let examples: Vec<&str> = docs.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert_eq!(examples.len(), 2);
+    parse(examples[0], &[]).expect("the smallest file is valid");
+    parse(&examples.concat(), &[]).expect("and so is a table's override");
+}
+
+#[test]
+fn every_setting_is_documented_with_its_default() {
+    let docs = repository("docs/configuration.md");
+    let settings = parse(MINIMAL, &[]).expect("valid");
+    for (section, key, value) in &settings.effective {
+        let mut heading = "";
+        let row = docs.lines().find(|line| {
+            heading = line.strip_prefix("## ").unwrap_or(heading);
+            let plain = heading.starts_with(&format!("[{section}]")) && line.starts_with(&format!("| `{key}` |"));
+            plain || line.starts_with(&format!("| `{section}.{key}` |"))
+        });
+        let row = row.unwrap_or_else(|| panic!("docs/configuration.md has no row for {section}.{key}"));
+        let default = row.split('|').nth(2).expect("a second cell").trim().replace('`', "");
+        if ["required", "one of both", "the ", "<queue>"].iter().any(|no_constant| default.starts_with(no_constant)) {
+            continue;
+        }
+        // What is documented must read as what is used: "60s" and "1m" are the same.
+        let variable = format!("LOG_ROUTER_{section}_{key}").to_uppercase();
+        let documented = parse(MINIMAL, &[(&variable, default.trim_matches('"'))]).expect("the default is valid");
+        let read = documented.effective.iter().find(|(s, k, _)| s == section && k == key).expect("it is a setting");
+        assert_eq!(&read.2, value, "docs/configuration.md on {section}.{key}");
+    }
+}
