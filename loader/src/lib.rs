@@ -1,1 +1,94 @@
+//! The loader: gathers load requests per table and COPYs their parts into Redshift, each source exactly once.
+//!
+//! The way of a request: [`receive`] takes it in, `pending` lets it wait for its table, `work` sees a batch
+//! through, `load` is one try at it, `transaction` what Redshift is told. Its only memory is the ledger
+//! in Redshift; everything held in this process may be lost at any time.
 
+mod actual;
+mod batch;
+mod bookkeeping;
+pub mod cli;
+mod copy_inputs;
+mod groups;
+mod ledger;
+mod load;
+mod mapping;
+mod pending;
+mod receive;
+mod schema;
+mod settle;
+mod sketches;
+mod sql;
+mod start;
+mod step;
+mod stopped;
+mod table;
+mod transaction;
+mod verdict;
+mod warehouse;
+mod work;
+
+pub use start::StartError;
+
+use common::clients::Clients;
+use common::queue::Queue;
+use common::settings::Settings;
+use sql::Names;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use warehouse::Warehouse;
+
+/// What every load needs.
+#[derive(Debug)]
+struct Loader {
+    settings: Settings,
+    names: Names,
+    queue: Queue,
+    s3: aws_sdk_s3::Client,
+    warehouse: Warehouse,
+    shutdown: CancellationToken,
+}
+
+/// What a run did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Load transactions that committed.
+    pub loads: u64,
+    /// Rows in them.
+    pub rows: u64,
+}
+
+/// A run that did not end well.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// It did not start.
+    #[error("the loader cannot start")]
+    Start(#[source] StartError),
+    /// All that is left to do belongs to tables that are stopped.
+    #[error("{} stopped, and only {} left to load:\n  {}", count(tables), if tables.len() == 1 { "its requests are" } else { "their requests are" }, tables.join("\n  "))]
+    Stopped {
+        /// Event and reason of each.
+        tables: Vec<String>,
+    },
+}
+
+fn count(tables: &[String]) -> String {
+    match tables.len() {
+        1 => "1 table is".to_owned(),
+        n => format!("{n} tables are"),
+    }
+}
+
+/// Loads until `shutdown` or, if `until_idle` is given, until nothing was left to do for that long.
+pub async fn run(
+    settings: &Settings,
+    clients: &Clients,
+    until_idle: Option<Duration>,
+    shutdown: CancellationToken,
+) -> Result<Summary, RunError> {
+    let (queue, warehouse, names) = start::open(settings, clients).await.map_err(RunError::Start)?;
+    tracing::info!(queue = queue.name(), schema = names.schema, "loading");
+    let loader = Loader { settings: settings.clone(), names, queue, s3: clients.s3.clone(), warehouse, shutdown };
+    receive::run(Arc::new(loader), until_idle).await
+}

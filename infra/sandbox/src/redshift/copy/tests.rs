@@ -1,0 +1,5 @@
+//! COPY against the documented rules: what loads, what does not and with which code.
+
+mod documented;
+mod errors;
+mod rules;

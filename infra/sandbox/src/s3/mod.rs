@@ -1,0 +1,142 @@
+//! S3: an own backend (files and a SQLite index) behind `s3s`, which speaks the protocol.
+//!
+//! Unversioned buckets of one account. What is not implemented here answers `NotImplemented` by `s3s`'s default.
+
+mod aws_chunked;
+mod buckets;
+mod checksum;
+mod conditions;
+mod content;
+mod copy;
+mod index;
+mod listing;
+mod listing_operations;
+mod multipart;
+mod notifications;
+mod objects;
+mod operations;
+mod request;
+mod uploads;
+
+#[cfg(test)]
+mod notification_tests;
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context;
+use bytes::Bytes;
+use http::Extensions;
+use s3s::service::{S3Service, S3ServiceBuilder};
+use s3s::{HttpResponse, StdError};
+
+use content::ContentFiles;
+use index::{BucketRow, Committed, Index};
+use notifications::ObjectEvent;
+pub(crate) use request::Caller;
+
+use crate::redshift::{ObjectSource, ObjectSourceError};
+use crate::{clock, sqs};
+
+/// The object store, shared by the S3 endpoint and by COPY.
+pub(crate) struct Store {
+    index: Index,
+    content: ContentFiles,
+    queues: Arc<sqs::Service>,
+}
+
+pub(crate) struct Service {
+    s3s: S3Service,
+}
+
+impl Store {
+    pub(crate) fn open(dir: &Path, queues: Arc<sqs::Service>) -> anyhow::Result<Arc<Self>> {
+        let index = Index::open(dir)?;
+        let content =
+            ContentFiles::open(dir).with_context(|| format!("could not create {}/s3/content", dir.display()))?;
+        let named = index.contents().map_err(|e| anyhow::anyhow!("could not read the object index: {e}"))?;
+        content.sweep(&named).context("could not sweep unused content files")?;
+        Ok(Arc::new(Self { index, content, queues }))
+    }
+
+    /// Tells every queue that wants to know, once the write is visible. A queue deleted meanwhile loses its message, as in S3.
+    fn notify(&self, bucket: &BucketRow, event: &ObjectEvent<'_>, caller: &Caller) {
+        // Only `PutBucketNotificationConfiguration` writes the column.
+        let targets: Vec<notifications::QueueTarget> = serde_json::from_str(&bucket.notifications).unwrap_or_default();
+        for target in targets.iter().filter(|target| target.wants(event)) {
+            if let Err(error) = self.queues.deliver(&target.queue_arn, target.message(event, bucket, caller)) {
+                tracing::warn!(queue = target.queue_arn, key = event.key, %error, "could not deliver an S3 notification");
+            }
+        }
+    }
+
+    fn drop_replaced(&self, committed: &Committed) {
+        if let Some(content) = &committed.replaced {
+            self.content.remove(content);
+        }
+    }
+}
+
+impl Service {
+    pub(crate) fn new(store: Arc<Store>) -> Self {
+        Self { s3s: S3ServiceBuilder::new(operations::Operations(store)).build() }
+    }
+
+    pub(crate) async fn handle<B>(&self, request: http::Request<B>, caller: Caller) -> Result<HttpResponse, StdError>
+    where
+        B: hyper::body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<StdError>,
+    {
+        let request_id = caller.request_id.clone();
+        let mut response = self.s3s.call(request::prepare(request, caller)).await.map_err(StdError::from)?;
+        if let Ok(value) = http::HeaderValue::from_str(&request_id) {
+            response.headers_mut().insert("x-amz-request-id", value.clone());
+            response.headers_mut().insert("x-amz-id-2", value);
+        }
+        Ok(response)
+    }
+}
+
+impl ObjectSource for Store {
+    fn open(&self, bucket: &str, key: &str) -> Result<Box<dyn std::io::Read + Send>, ObjectSourceError> {
+        // A replaced object's file goes at once; the second look then finds the new one.
+        for last_try in [false, true] {
+            let row = self.index.object(bucket, key).map_err(|error| match error.code() {
+                s3s::S3ErrorCode::NoSuchBucket => ObjectSourceError::NoSuchBucket,
+                s3s::S3ErrorCode::NoSuchKey => ObjectSourceError::NoSuchKey,
+                _ => ObjectSourceError::Io(std::io::Error::other(error.to_string())),
+            })?;
+            match self.content.reader(&row.content) {
+                Ok(file) => return Ok(Box::new(file)),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound && !last_try => {}
+                Err(error) => return Err(ObjectSourceError::Io(error)),
+            }
+        }
+        Err(ObjectSourceError::NoSuchKey)
+    }
+}
+
+/// Every request gets its [`Caller`] in `request::prepare`.
+fn caller_of(extensions: &Extensions) -> Caller {
+    extensions
+        .get::<Caller>()
+        .cloned()
+        .unwrap_or_else(|| Caller { region: crate::DEFAULT_REGION.to_owned(), request_id: String::new() })
+}
+
+/// S3's object times have whole seconds, everywhere they are shown.
+fn now_in_seconds() -> i64 {
+    clock::now_ms() / 1_000 * 1_000
+}
+
+fn timestamp(ms: i64) -> s3s::dto::Timestamp {
+    time::OffsetDateTime::from_unix_timestamp_nanos(i128::from(ms) * 1_000_000)
+        .unwrap_or(time::OffsetDateTime::UNIX_EPOCH)
+        .into()
+}
+
+fn etag(hex: &str) -> s3s::dto::ETag {
+    s3s::dto::ETag::Strong(hex.to_owned())
+}

@@ -1,0 +1,159 @@
+//! What really exists of an event in the warehouse: its columns as `svv_columns` shows them, gate and ledger.
+
+use crate::mapping::extend::Existing;
+use crate::mapping::kind::Kind;
+use crate::mapping::{Column, Mapping, SYSTEM_COLUMNS};
+use crate::sql::{gate_name, ledger_name};
+use crate::warehouse::{Row, WarehouseError, required};
+use common::event_name::EventName;
+use std::collections::BTreeMap;
+
+/// The longest VARCHAR; number text needs it.
+const LONGEST: u32 = 65_535;
+
+/// What exists of one event.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Actual {
+    /// Columns of the event's table by name; empty where there is no table.
+    columns: BTreeMap<String, ActualColumn>,
+    pub(crate) has_gate: bool,
+    pub(crate) has_ledger: bool,
+}
+
+#[derive(Clone, Debug)]
+struct ActualColumn {
+    kind: Option<Kind>,
+    size: u32,
+}
+
+/// A change that the table needs to follow its mapping.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Missing<'m> {
+    /// There is no table.
+    Table,
+    /// A system column of a table that a person made.
+    SystemColumn(&'static str),
+    Column(&'m Column),
+    /// The column is shorter than recorded.
+    Size(&'m Column),
+}
+
+impl Actual {
+    /// Reads the rows of [`crate::sql::ask::columns_of`].
+    pub(crate) fn new(event: &EventName, rows: &[Row]) -> Result<Self, WarehouseError> {
+        let mut actual = Self::default();
+        for row in rows {
+            let (table, name) = (required(row, 0)?, required(row, 1)?);
+            if table == event.as_str() {
+                let size = row.get(3).and_then(Option::as_deref).and_then(|n| n.parse().ok()).unwrap_or(0);
+                actual.columns.insert(name.to_owned(), ActualColumn { kind: kind_of(required(row, 2)?), size });
+            }
+            actual.has_gate |= table == gate_name(event);
+            actual.has_ledger |= table == ledger_name(event);
+        }
+        Ok(actual)
+    }
+
+    pub(crate) fn has_table(&self) -> bool {
+        !self.columns.is_empty()
+    }
+
+    /// Whether rows of this product may be in the table.
+    pub(crate) fn has_source_column(&self) -> bool {
+        self.columns.contains_key("_source")
+    }
+
+    /// Columns that the mapping does not know: a person's.
+    pub(crate) fn beside(&self, mapping: &Mapping) -> Existing {
+        let mut existing: Existing = self.columns.iter().map(|(name, column)| (name.clone(), column.kind)).collect();
+        for name in mapping.columns().iter().map(|column| column.name.as_str()).chain(SYSTEM_COLUMNS) {
+            existing.remove(name);
+        }
+        existing
+    }
+
+    /// What the table lacks of the mapping.
+    pub(crate) fn missing<'m>(&self, mapping: &'m Mapping) -> Vec<Missing<'m>> {
+        if !self.has_table() {
+            return vec![Missing::Table];
+        }
+        let system = SYSTEM_COLUMNS.into_iter().filter(|name| !self.columns.contains_key(*name));
+        let own = mapping.columns().iter().filter_map(|column| match self.columns.get(&column.name) {
+            None => Some(Missing::Column(column)),
+            Some(found) if found.kind == Some(Kind::Varchar) && found.size < wanted_size(column) => {
+                Some(Missing::Size(column))
+            }
+            Some(_) => None,
+        });
+        system.map(Missing::SystemColumn).chain(own).collect()
+    }
+}
+
+fn wanted_size(column: &Column) -> u32 {
+    match column.kind {
+        Kind::Number => LONGEST,
+        _ => column.size,
+    }
+}
+
+/// The kind of values that a column of this type holds without changing them, if any. Number text is only
+/// ever put where the mapping says so.
+fn kind_of(data_type: &str) -> Option<Kind> {
+    match data_type {
+        "boolean" => Some(Kind::Boolean),
+        "bigint" => Some(Kind::Bigint),
+        "double precision" => Some(Kind::Double),
+        "timestamp with time zone" => Some(Kind::Timestamp),
+        "character varying" => Some(Kind::Varchar),
+        "super" => Some(Kind::Super),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mapping::tests::column;
+
+    fn row(table: &str, name: &str, data_type: &str, size: Option<&str>) -> Row {
+        vec![Some(table.into()), Some(name.into()), Some(data_type.into()), size.map(str::to_owned)]
+    }
+
+    fn event() -> EventName {
+        EventName::of_type("x")
+    }
+
+    #[test]
+    fn a_table_follows_its_mapping_by_what_it_lacks() {
+        let mut wide = column("s", "s", Kind::Varchar);
+        wide.size = 4096;
+        let mapping = Mapping::new([wide, column("n", "n", Kind::Bigint), column("t", "t", Kind::Number)]);
+        assert_eq!(Actual::default().missing(&mapping), [Missing::Table]);
+        let rows = [
+            row("x", "_source", "character varying", Some("32")),
+            row("x", "_loaded_at", "timestamp without time zone", None),
+            row("x", "s", "character varying", Some("256")),
+            row("x", "t", "character varying", Some("65535")),
+            row("gate_x", "holder", "character varying", Some("256")),
+        ];
+        let actual = Actual::new(&event(), &rows).expect("reads");
+        let missing = actual.missing(&mapping);
+        let columns = mapping.columns();
+        assert_eq!(missing, [Missing::SystemColumn("_line"), Missing::Size(&columns[0]), Missing::Column(&columns[1])]);
+        assert!(actual.has_gate && !actual.has_ledger && actual.has_source_column());
+    }
+
+    #[test]
+    fn a_persons_columns_are_known_by_what_they_hold() {
+        let rows = [
+            row("x", "amount", "numeric", None),
+            row("x", "id", "bigint", None),
+            row("x", "mapped", "bigint", None),
+            row("x", "_line", "bigint", None),
+        ];
+        let actual = Actual::new(&event(), &rows).expect("reads");
+        let mapping = Mapping::new([column("mapped", "mapped", Kind::Bigint)]);
+        let expected = Existing::from([("amount".to_owned(), None), ("id".to_owned(), Some(Kind::Bigint))]);
+        assert_eq!(actual.beside(&mapping), expected);
+    }
+}

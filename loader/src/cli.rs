@@ -1,0 +1,101 @@
+//! The command line: what can be asked of the loader, and its exit code.
+
+use clap::{Args, Parser, Subcommand};
+use common::clients::Clients;
+use common::settings::Settings;
+use common::shutdown;
+use common::telemetry::{self, chain};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// Loads routed parts into Redshift, one table per event, each record exactly once.
+#[derive(Debug, Parser)]
+#[command(name = "loader", version)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    config: Config,
+}
+
+#[derive(Debug, Args)]
+struct Config {
+    /// Settings file; by default the one that the variable `LOG_ROUTER_CONFIG` names, else log-router.toml.
+    #[arg(long, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Load until stopped by SIGTERM or Ctrl-C.
+    Run {
+        /// End once nothing has been left to do for this long, for example 5s; exit 1 if only stopped tables are.
+        #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+        until_idle: Option<Duration>,
+    },
+    /// Look at the settings.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Report every problem of the settings.
+    Check,
+    /// Print all settings as they will be used.
+    Show,
+}
+
+impl Cli {
+    /// Carries the command out. 0 done, 1 failed; usage errors exit with 2 before this.
+    pub async fn execute(self) -> ExitCode {
+        match self.command(&self.config).await {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("error: {error}");
+                ExitCode::FAILURE
+            }
+        }
+    }
+
+    async fn command(&self, config: &Config) -> Result<(), String> {
+        let settings = Settings::load(config.config.as_deref()).map_err(|error| chain(&error))?;
+        match &self.command {
+            Command::Config(ConfigCommand::Check) => println!("the settings are valid"),
+            Command::Config(ConfigCommand::Show) => print!("{}", settings.show()),
+            Command::Run { until_idle } => {
+                telemetry::init("info");
+                let shutdown = shutdown::on_signal();
+                let clients = Clients::from_env().await.map_err(|error| chain(&error))?;
+                let done = crate::run(&settings, &clients, *until_idle, shutdown).await;
+                let crate::Summary { loads, rows } = done.map_err(|error| chain(&error))?;
+                tracing::info!(loads, rows, "done");
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_settings_file_may_be_named_after_any_command() {
+        for line in [
+            "loader --config a.toml run",
+            "loader run --until-idle 5s --config a.toml",
+            "loader config check --config a.toml",
+        ] {
+            let cli = Cli::try_parse_from(line.split(' ')).expect("parses");
+            assert_eq!(cli.config.config, Some(PathBuf::from("a.toml")), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_time_is_a_usage_error() {
+        let error = Cli::try_parse_from(["loader", "run", "--until-idle", "soon"]).expect_err("no time");
+        assert_eq!(error.exit_code(), 2);
+    }
+}

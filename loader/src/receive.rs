@@ -1,0 +1,270 @@
+//! The loader's loop: receive → gather per table → hand batches to workers → settle what is over.
+//!
+//! Every delivery has one fate: deleted by [`crate::work`] once the ledger has its request, dead-lettered
+//! here where nobody can read it and there where it failed alone too often, returned in all other cases.
+
+use crate::batch::Held;
+use crate::pending::{Pending, backoff, pause_alone};
+use crate::stopped::Stopped;
+use crate::table::Table;
+use crate::work::{Worked, work};
+use crate::{Loader, RunError, Summary, settle};
+use common::aws_error::AwsError;
+use common::consumer::IdleClock;
+use common::event_name::EventName;
+use common::load_request::{LoadRequest, LoadRequestError};
+use common::queue::{Delivery, Depth, Fate};
+use common::telemetry::chain;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+
+/// Receives under way at once: SQS gives at most ten messages to each.
+const RECEIVES: usize = 3;
+
+/// SQS's longest long poll.
+const LONG_POLL: Duration = Duration::from_secs(20);
+
+/// Pause after a failed receive.
+const RECEIVE_BACKOFF: Duration = Duration::from_secs(2);
+
+/// When a request that a newer router wrote is looked at again: it needs a newer loader.
+const TOO_NEW_PAUSE: Duration = Duration::from_secs(300);
+
+/// When a request of a table that holds enough comes back.
+const CROWDED_PAUSE: Duration = Duration::from_secs(30);
+
+type Received = Result<Vec<Delivery>, AwsError>;
+
+/// Runs until shutdown or, if asked to, until nothing is left to do.
+pub(crate) async fn run(loader: Arc<Loader>, until_idle: Option<Duration>) -> Result<Summary, RunError> {
+    let mut run = Run {
+        pending: Pending::new(),
+        stopped: Stopped::new(loader.settings.loader.stopped_retry),
+        tables: HashMap::new(),
+        receives: JoinSet::new(),
+        loads: JoinSet::new(),
+        loading: HashMap::new(),
+        settling: TaskTracker::new(),
+        idle: until_idle.map(IdleClock::new),
+        receive_fails: false,
+        summary: Summary::default(),
+        loader,
+    };
+    let ended = run.until_ended().await;
+    run.drain().await;
+    ended.map(|()| run.summary)
+}
+
+struct Run {
+    loader: Arc<Loader>,
+    pending: Pending<Delivery>,
+    stopped: Stopped,
+    /// What is remembered of tables that are not loading.
+    tables: HashMap<EventName, Table>,
+    receives: JoinSet<Received>,
+    loads: JoinSet<Worked>,
+    /// Whose load each task is.
+    loading: HashMap<Id, EventName>,
+    settling: TaskTracker,
+    idle: Option<IdleClock>,
+    receive_fails: bool,
+    summary: Summary,
+}
+
+impl Run {
+    async fn until_ended(&mut self) -> Result<(), RunError> {
+        let shutdown = self.loader.shutdown.clone();
+        loop {
+            self.start_loads();
+            self.start_receives();
+            let next_due = self.pending.next_due().filter(|_| self.loads.len() < self.loader.settings.loader.workers);
+            tokio::select! {
+                () = shutdown.cancelled() => return Ok(()),
+                Some(worked) = self.loads.join_next_with_id() => self.load_is_over(worked),
+                Some(received) = self.receives.join_next() => {
+                    let received = received.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+                    if self.take_in(received).await? {
+                        return Ok(());
+                    }
+                }
+                () = tokio::time::sleep_until(next_due.unwrap_or_else(Instant::now)), if next_due.is_some() => {}
+            }
+        }
+    }
+
+    fn start_loads(&mut self) {
+        while self.loads.len() < self.loader.settings.loader.workers {
+            let Some((event, held)) = self.pending.take_due(Instant::now()) else { return };
+            let table = self.tables.remove(&event).unwrap_or_else(|| Table::new(event.clone()));
+            let loader = self.loader.clone();
+            let task = self.loads.spawn(async move { work(&loader, table, held).await });
+            self.loading.insert(task.id(), event);
+        }
+    }
+
+    fn start_receives(&mut self) {
+        while self.receives.len() < RECEIVES && self.pending.has_room() {
+            let queue = self.loader.queue.clone();
+            let wait = if self.idle.is_some() { IdleClock::POLL } else { LONG_POLL };
+            let pause = if self.receive_fails { RECEIVE_BACKOFF } else { Duration::ZERO };
+            self.receives.spawn(async move {
+                tokio::time::sleep(pause).await;
+                queue.receive(10, wait).await
+            });
+        }
+    }
+
+    /// Tells whether the run is over because nothing is left to do.
+    async fn take_in(&mut self, received: Received) -> Result<bool, RunError> {
+        let deliveries = match received {
+            Ok(deliveries) => deliveries,
+            Err(error) => {
+                if !std::mem::replace(&mut self.receive_fails, true) {
+                    tracing::warn!(queue = self.loader.queue.name(), %error, "could not receive; retrying until it works");
+                }
+                return Ok(false);
+            }
+        };
+        self.receive_fails = false;
+        let is_empty = deliveries.is_empty();
+        for delivery in deliveries {
+            self.accept(delivery);
+        }
+        if is_empty && self.idle.is_some() {
+            // Nobody waits for more: what is here may go.
+            self.pending.flush(Instant::now());
+        }
+        self.is_idle(!is_empty).await
+    }
+
+    fn accept(&mut self, delivery: Delivery) {
+        let (now, text_bytes) = (Instant::now(), delivery.body.len());
+        let request = match LoadRequest::parse(&delivery.body) {
+            Ok(request) => request,
+            Err(error @ LoadRequestError::TooNew(_)) => {
+                tracing::warn!(message_id = delivery.message_id, %error, "a load request has to wait");
+                return self.settle([delivery], Fate::Return { after: TOO_NEW_PAUSE });
+            }
+            Err(error @ LoadRequestError::Malformed(_)) => {
+                let why = chain(&error);
+                tracing::error!(
+                    message_id = delivery.message_id,
+                    why,
+                    "not a load request: its message is in the dead-letter queue"
+                );
+                return self.settle([delivery], Fate::DeadLetter { why });
+            }
+        };
+        if let Some(after) = self.stopped.remaining(&request.event, now) {
+            return self.settle([delivery], Fate::Return { after });
+        }
+        let held = Held { request, delivery, received: now };
+        if let Err(held) = self.pending.accept(held, text_bytes, |event| self.loader.settings.table(event)) {
+            self.settle([held.delivery], Fate::Return { after: CROWDED_PAUSE });
+        }
+    }
+
+    fn load_is_over(&mut self, worked: Result<(Id, Worked), JoinError>) {
+        let (id, worked) = match worked {
+            Ok((id, worked)) => (id, Some(worked)),
+            Err(error) => {
+                tracing::error!(%error, "a load panicked; its messages will be delivered again");
+                (error.id(), None)
+            }
+        };
+        let Some(event) = self.loading.remove(&id) else { return };
+        let Some(worked) = worked else {
+            return self.pending.put_back(&event, Vec::new(), Vec::new(), None);
+        };
+        self.summary.loads += worked.loads;
+        self.summary.rows += worked.rows;
+        let now = Instant::now();
+        if let Some(why) = worked.stop {
+            self.pending.put_back(
+                &event,
+                worked.again,
+                worked.alone.into_iter().map(|(held, _)| (now, held)).collect(),
+                None,
+            );
+            self.stop(&event, why, now);
+        } else {
+            if worked.loads > 0 && !worked.table.has_suspects() && self.stopped.recovered(&event) {
+                tracing::info!(event = event.as_str(), "the stopped table loads again");
+            }
+            let waits = worked.table.waits;
+            let not_before = (waits > 0).then(|| now + backoff(waits, jitter()));
+            let alone = worked.alone.into_iter().map(|(held, tries)| (now + pause_alone(tries), held)).collect();
+            self.pending.put_back(&event, worked.again, alone, not_before);
+        }
+        self.tables.insert(event, worked.table);
+    }
+
+    fn stop(&mut self, event: &EventName, why: String, now: Instant) {
+        let pause = self.stopped.stop(event.clone(), why.clone(), now);
+        let held = self.pending.drain(event);
+        tracing::error!(
+            event = event.as_str(),
+            why,
+            requests = held.len(),
+            retry_seconds = pause.as_secs(),
+            "the table is stopped: correct what the reason names, or the table's columns; its requests are returned to \
+             the queue and tried again, other tables go on"
+        );
+        let after = self.stopped.remaining(event, now).unwrap_or(pause);
+        self.settle(held.into_iter().map(|one| one.delivery).collect::<Vec<_>>(), Fate::Return { after });
+    }
+
+    fn settle(&self, deliveries: impl IntoIterator<Item = Delivery> + Send + 'static, fate: Fate) {
+        let queue = self.loader.queue.clone();
+        let deliveries: Vec<Delivery> = deliveries.into_iter().collect();
+        self.settling.spawn(async move { settle::deliveries(&queue, deliveries, &fate).await });
+    }
+
+    /// Whether nothing is left to do; an error where only stopped tables are.
+    async fn is_idle(&mut self, received: bool) -> Result<bool, RunError> {
+        let Some(idle) = &mut self.idle else { return Ok(false) };
+        let working = received || !self.pending.is_empty() || !self.loads.is_empty() || !self.settling.is_empty();
+        let (queue, only_stopped) = (self.loader.queue.clone(), !self.stopped.is_empty());
+        let depth = || async move {
+            let depth = queue.depth().await?;
+            // Returned requests of stopped tables stay in flight until their pause is over.
+            Ok(if only_stopped { Depth { in_flight: 0, ..depth } } else { depth })
+        };
+        match (idle.has_passed(working, depth).await, only_stopped) {
+            (true, true) => Err(RunError::Stopped { tables: self.stopped.reasons() }),
+            (passed, _) => Ok(passed),
+        }
+    }
+
+    /// Lets loads in work finish, and returns everything that waits.
+    async fn drain(&mut self) {
+        self.receives.abort_all();
+        let held = self.pending.drain_all();
+        let queue = self.loader.queue.clone();
+        let now = Fate::Return { after: Duration::ZERO };
+        settle::held(&queue, held, &now).await;
+        let (limit, finish) = (self.loader.settings.loader.drain_timeout, async {
+            while let Some(worked) = self.loads.join_next_with_id().await {
+                self.load_is_over(worked);
+            }
+        });
+        if tokio::time::timeout(limit, finish).await.is_err() {
+            tracing::warn!(
+                loads = self.loads.len(),
+                "gave up waiting for loads in work; the ledger tells how they ended"
+            );
+        }
+        settle::held(&queue, self.pending.drain_all(), &now).await;
+        self.settling.close();
+        self.settling.wait().await;
+    }
+}
+
+/// 0 to 1.
+fn jitter() -> f64 {
+    f64::from(uuid::Uuid::new_v4().as_fields().0) / f64::from(u32::MAX)
+}

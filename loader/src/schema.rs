@@ -1,0 +1,236 @@
+//! An event's schema: reads what is committed, commits what a batch adds, makes the table follow.
+//!
+//! The mapping is decided by compare-and-set in its own transaction, and all DDL is derived from the
+//! committed mapping minus what the warehouse shows: a crash in between is healed by the next load.
+
+use crate::actual::{Actual, Missing};
+use crate::batch::new_name;
+use crate::bookkeeping;
+use crate::mapping::extend::{Seen, extend};
+use crate::mapping::kind::Kind;
+use crate::mapping::{Column, Mapping};
+use crate::sql::ddl::{self, Change};
+use crate::sql::{Names, ask, load};
+use crate::verdict::Class;
+use crate::warehouse::{Failure, Row, Warehouse, WarehouseError, number, required};
+use common::event_name::EventName;
+use std::time::Duration;
+
+/// How often a lost race or a stubborn table is looked at again within one load.
+const ROUNDS: usize = 5;
+
+/// DDL waits for locks of readers and other loaders, never for long.
+const DDL_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What is known of an event's schema. May be old: everything in it only ever grows.
+#[derive(Clone, Debug)]
+pub(crate) struct Schema {
+    version: u64,
+    pub(crate) mapping: Mapping,
+    actual: Actual,
+}
+
+/// The schema cannot be made to hold the batch.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SchemaError {
+    #[error(transparent)]
+    Warehouse(#[from] WarehouseError),
+    #[error(
+        "table {table} holds loaded rows, but its gate or ledger in schema {bookkeeping:?} is missing: nothing more is \
+         loaded, because nobody could tell which sources are in it; restore both from a backup (a release to come \
+         rebuilds them: loader audit --rebuild-ledger)"
+    )]
+    LedgerGone { table: String, bookkeeping: String },
+    #[error("columns of table {table} name the kind {kind:?}, which this release does not know: upgrade it")]
+    TooNew { table: String, kind: String },
+    #[error("the schema of table {table} keeps changing under this load")]
+    Contended { table: String },
+}
+
+impl SchemaError {
+    pub(crate) fn class(&self) -> Class {
+        match self {
+            SchemaError::Warehouse(error) => error.class(),
+            SchemaError::LedgerGone { .. } | SchemaError::TooNew { .. } => Class::Configuration,
+            SchemaError::Contended { .. } => Class::Transient,
+        }
+    }
+}
+
+impl Schema {
+    pub(crate) fn has_table(&self) -> bool {
+        self.actual.has_table()
+    }
+
+    /// Reads the schema; makes gate and ledger first where there are none.
+    pub(crate) async fn read(warehouse: &Warehouse, names: &Names, event: &EventName) -> Result<Self, SchemaError> {
+        let mut actual = read_actual(warehouse, names, event).await?;
+        if !(actual.has_gate && actual.has_ledger) {
+            let gone = actual.has_gate != actual.has_ledger
+                || (actual.has_source_column() && bookkeeping::holds_loaded_rows(warehouse, names, event).await?);
+            if gone {
+                let (table, bookkeeping) = (names.event_table(event), names.bookkeeping.clone());
+                return Err(SchemaError::LedgerGone { table, bookkeeping });
+            }
+            let made = bookkeeping::create_gate_and_ledger(warehouse, names, event).await;
+            actual = read_actual(warehouse, names, event).await?;
+            if !(actual.has_gate && actual.has_ledger) {
+                made?;
+            }
+        }
+        // The version first: rows that are committed in between only make it look older than it is.
+        let version = warehouse.query("schema", &ask::gate_version(names, event)).await?;
+        let version = version.first().map_or(Ok(0), |row| number(row, 0))?;
+        let rows = warehouse.query("schema", &ask::mapping_rows(names, event)).await?;
+        let columns: Result<Vec<Column>, SchemaError> = rows.iter().map(|row| column(names, event, row)).collect();
+        Ok(Self { version, mapping: Mapping::new(columns?), actual })
+    }
+
+    /// Makes the mapping and, if rows will be loaded, the table hold what these parts show.
+    pub(crate) async fn grow(
+        &mut self,
+        warehouse: &Warehouse,
+        names: &Names,
+        event: &EventName,
+        parts: &[Seen<'_>],
+        max_depth: usize,
+    ) -> Result<(), SchemaError> {
+        if parts.is_empty() {
+            return Ok(());
+        }
+        for _ in 0..ROUNDS {
+            let rows = extend(&self.mapping, &self.actual.beside(&self.mapping), parts, max_depth);
+            let is_first = self.version == 0;
+            if rows.is_empty() && !is_first {
+                return self.follow(warehouse, names, event).await;
+            }
+            let changes = self.changes(names, event, &rows, is_first);
+            let holder = new_name("schema");
+            let statements = ddl::commit_mapping(names, event, self.version, &holder, &rows, &changes);
+            match warehouse.batch(&holder, statements).await {
+                Ok(()) => {
+                    self.version += 1;
+                    self.mapping.add(rows);
+                    tracing::info!(
+                        event = event.as_str(),
+                        version = self.version,
+                        changes = summary(&changes),
+                        "schema changed"
+                    );
+                }
+                Err(WarehouseError::Failed(Failure { entry: Some(ddl::ADVANCED_ENTRY), .. })) => {
+                    *self = Self::read(warehouse, names, event).await?;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(SchemaError::Contended { table: names.event_table(event) })
+    }
+
+    fn changes(&self, names: &Names, event: &EventName, rows: &[Column], is_first: bool) -> Vec<Change> {
+        let mut changes = Vec::new();
+        if is_first {
+            let what = if self.has_table() { "adopted table" } else { "new table" };
+            changes.push(Change { what, detail: names.event_table(event) });
+        }
+        let known: Vec<&str> = self.mapping.columns().iter().map(|column| column.name.as_str()).collect();
+        changes.extend(rows.iter().map(|column| {
+            let what = match &column.variant_of {
+                _ if known.contains(&column.name.as_str()) => "wider column",
+                Some(_) => "new variant",
+                None => "new column",
+            };
+            Change { what, detail: format!("{} {}", column.name, ddl::column_type(column)) }
+        }));
+        changes
+    }
+
+    /// Makes the table follow the committed mapping.
+    async fn follow(&mut self, warehouse: &Warehouse, names: &Names, event: &EventName) -> Result<(), SchemaError> {
+        let mut last = Ok(());
+        for _ in 0..ROUNDS {
+            let missing = self.actual.missing(&self.mapping);
+            if missing.is_empty() {
+                return Ok(());
+            }
+            last = carry_out(warehouse, names, event, &self.mapping, &missing).await;
+            // "Already exists" and "same size" are told from real errors by looking, never by text.
+            self.actual = read_actual(warehouse, names, event).await?;
+            if last.is_err() && self.actual.missing(&self.mapping) == missing {
+                break;
+            }
+        }
+        last?;
+        match self.actual.missing(&self.mapping).is_empty() {
+            true => Ok(()),
+            false => Err(SchemaError::Contended { table: names.event_table(event) }),
+        }
+    }
+}
+
+/// `new table, 3 new columns`; each one is in the table `changes`.
+fn summary(changes: &[Change]) -> String {
+    let mut counts: Vec<(&str, usize)> = Vec::new();
+    for change in changes {
+        match counts.iter_mut().find(|(what, _)| *what == change.what) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((change.what, 1)),
+        }
+    }
+    let texts = counts.into_iter().map(|(what, count)| match count {
+        1 => what.to_owned(),
+        n => format!("{n} {what}s"),
+    });
+    texts.collect::<Vec<_>>().join(", ")
+}
+
+async fn carry_out(
+    warehouse: &Warehouse,
+    names: &Names,
+    event: &EventName,
+    mapping: &Mapping,
+    missing: &[Missing<'_>],
+) -> Result<(), WarehouseError> {
+    let mut additions = Vec::new();
+    for change in missing {
+        match change {
+            Missing::Table => {
+                let columns: Vec<&Column> = mapping.columns().iter().collect();
+                let (table, left) = ddl::create_table(names, event, &columns);
+                additions.push(table);
+                additions.extend(left.into_iter().map(|column| ddl::add_column(names, event, column)));
+            }
+            Missing::SystemColumn(name) => additions.push(ddl::add_system_column(names, event, name)),
+            Missing::Column(column) => additions.push(ddl::add_column(names, event, column)),
+            Missing::Size(_) => {}
+        }
+    }
+    for some in additions.chunks(crate::sql::BATCH_MAX_ENTRIES - 1) {
+        let statements = std::iter::once(load::statement_timeout(DDL_TIMEOUT)).chain(some.iter().cloned());
+        warehouse.batch(&new_name("ddl"), statements.collect()).await?;
+    }
+    for change in missing {
+        if let Missing::Size(column) = change {
+            warehouse.execute(&new_name("ddl"), &ddl::widen_column(names, event, column)).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn read_actual(warehouse: &Warehouse, names: &Names, event: &EventName) -> Result<Actual, WarehouseError> {
+    let rows = warehouse.query("schema", &ask::columns_of(names, event)).await?;
+    Actual::new(event, &rows)
+}
+
+fn column(names: &Names, event: &EventName, row: &Row) -> Result<Column, SchemaError> {
+    let (path, kind) = (required(row, 0)?, required(row, 2)?);
+    let path = serde_json::from_str(path)
+        .map_err(|_| WarehouseError::Unexpected { found: path.to_owned(), expected: "a path" })?;
+    let kind = Kind::from_name(kind).ok_or_else(|| {
+        let table = names.event_table(event);
+        SchemaError::TooNew { table, kind: kind.to_owned() }
+    })?;
+    let size = row.get(3).and_then(Option::as_deref).and_then(|size| size.parse().ok()).unwrap_or(0);
+    let variant_of = row.get(4).cloned().flatten();
+    Ok(Column { path, name: required(row, 1)?.to_owned(), kind, size, variant_of })
+}

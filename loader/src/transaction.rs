@@ -1,0 +1,212 @@
+//! The load transaction: which statements, in which order, and what each is there for.
+//!
+//! The order is what makes a load exactly once, under SNAPSHOT and SERIALIZABLE alike: the gate first, so
+//! that every snapshot is younger than the last load's commit; the guard before any COPY; the ledger rows in
+//! the same transaction as the data.
+
+use crate::sql::Names;
+use crate::sql::load::{self, Copy, LedgerRow};
+use common::event_name::EventName;
+use std::time::Duration;
+use time::OffsetDateTime;
+
+/// Most COPYs in one transaction: each takes two of the 40 entries that a batch has.
+pub(crate) const COPIES_MAX: usize = 12;
+
+/// What an entry of the transaction is there for; a failing entry's number tells what failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Takes the gate.
+    Lock,
+    /// Bounds the transaction's time.
+    Timeout,
+    /// Writes the batch's name into the gate: refused if the snapshot is older than the last commit.
+    Hold,
+    /// Exactly one gate row carries the name.
+    GateCheck,
+    /// No source of the batch is loaded.
+    Guard,
+    /// Removes what a replaced generation left.
+    Delete,
+    /// Loads one group of parts.
+    Copy,
+    /// The COPY before it loaded every record.
+    CountCheck,
+    /// One ledger row per request.
+    Ledger,
+    /// The history that people read.
+    History,
+}
+
+impl Role {
+    /// What it means when this entry fails, for people.
+    pub(crate) fn failed(self) -> &'static str {
+        match self {
+            Role::Lock => "could not lock the table's gate",
+            Role::Timeout => "could not set the time limit of the load",
+            Role::Hold => "could not hold the table's gate",
+            Role::GateCheck => {
+                "the table's gate does not have exactly one row (if it is empty, INSERT one: holder 'nobody', version the highest of its rows in columns)"
+            }
+            Role::Guard => "a source is loaded already",
+            Role::Delete => "could not remove the rows of an earlier generation",
+            Role::Copy => "COPY failed",
+            Role::CountCheck => "COPY loaded another number of rows than the load requests say",
+            Role::Ledger => "could not write the ledger",
+            Role::History => "could not write the table loads",
+        }
+    }
+}
+
+/// Everything one load transaction says.
+#[derive(Debug)]
+pub(crate) struct Plan<'a> {
+    pub(crate) batch: &'a str,
+    pub(crate) event: &'a EventName,
+    /// One per request.
+    pub(crate) rows: Vec<LedgerRow>,
+    /// One per group of parts, with its records.
+    pub(crate) copies: Vec<(Copy<'a>, u64)>,
+    /// Whether there is an event table that earlier generations may have rows in.
+    pub(crate) has_table: bool,
+    pub(crate) timeout: Duration,
+    pub(crate) started_at: OffsetDateTime,
+}
+
+/// The statements with their roles.
+#[derive(Debug)]
+pub(crate) struct Transaction {
+    pub(crate) statements: Vec<String>,
+    roles: Vec<Role>,
+}
+
+impl Transaction {
+    pub(crate) fn new(names: &Names, plan: &Plan<'_>) -> Self {
+        let Plan { batch, event, rows, .. } = plan;
+        let mut transaction = Self { statements: Vec::new(), roles: Vec::new() };
+        // 1. The gate, alone in its entry and before anything that takes a snapshot.
+        transaction.push(Role::Lock, [load::lock_gate(names, event)]);
+        // 2.
+        transaction.push(Role::Timeout, [load::statement_timeout(plan.timeout)]);
+        // 3. and 4.
+        transaction.push(Role::Hold, [load::hold_gate(names, event, batch)]);
+        transaction.push(Role::GateCheck, [load::gate_check(names, event, batch)]);
+        // 5.
+        transaction.push(Role::Guard, load::guards(names, event, rows));
+        // 6.
+        if plan.has_table {
+            let replaced = rows.iter().filter(|row| row.generation > 0);
+            transaction.push(Role::Delete, replaced.map(|row| load::delete_earlier(names, event, &row.source_id)));
+        }
+        // 7.
+        for (copy, records) in &plan.copies {
+            transaction.push(Role::Copy, [load::copy(names, event, copy)]);
+            transaction.push(Role::CountCheck, [load::count_check(*records)]);
+        }
+        // 8. and 9.
+        transaction.push(Role::Ledger, load::insert_ledger(names, event, batch, rows));
+        transaction.push(Role::History, [load::insert_load(names, event, batch, rows, plan.started_at)]);
+        transaction
+    }
+
+    fn push(&mut self, role: Role, statements: impl IntoIterator<Item = String>) {
+        self.statements.extend(statements);
+        self.roles.resize(self.statements.len(), role);
+    }
+
+    /// The role of the entry with this number, counted from 1.
+    pub(crate) fn role(&self, entry: usize) -> Option<Role> {
+        self.roles.get(entry.checked_sub(1)?).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sql::load::Codec;
+    use crate::sql::tests::names;
+    use common::source::SourceId;
+    use time::macros::datetime;
+
+    fn row(key: &str, generation: u32, rows: u64) -> LedgerRow {
+        LedgerRow {
+            source_id: SourceId::new("raw", key, "e"),
+            generation,
+            parts: usize::from(rows > 0),
+            rows,
+            source_time: datetime!(2025-06-01 00:00 UTC),
+        }
+    }
+
+    fn plan<'a>(event: &'a EventName, columns: &'a [String], rows: Vec<LedgerRow>) -> Plan<'a> {
+        let copy = Copy {
+            columns,
+            manifest_uri: "s3://b/m",
+            jsonpaths_uri: "s3://b/j",
+            codec: Codec::Gzip,
+            iam_role: "default",
+        };
+        let records = rows.iter().map(|row| row.rows).sum();
+        Plan {
+            batch: "b-1",
+            event,
+            rows,
+            copies: vec![(copy, records)],
+            has_table: true,
+            timeout: Duration::from_secs(60),
+            started_at: datetime!(2025-06-01 00:00 UTC),
+        }
+    }
+
+    #[test]
+    fn the_order_of_statements_is_the_guarantee() {
+        let event = EventName::of_type("page_view");
+        let columns = ["_source".to_owned()];
+        let (a, b) = (row("a", 0, 3), row("b", 2, 4));
+        let transaction = Transaction::new(&names(), &plan(&event, &columns, vec![a.clone(), b.clone()]));
+        let (a, b) = (a.source_id, b.source_id);
+        assert_eq!(
+            transaction.statements,
+            [
+                r#"LOCK "log_router"."gate_page_view""#.to_owned(),
+                "SET statement_timeout TO 60000".to_owned(),
+                r#"UPDATE "log_router"."gate_page_view" SET "holder" = 'b-1'"#.to_owned(),
+                r#"SELECT CAST(CASE WHEN COUNT(*) = 1 THEN '1' ELSE 'gate rows: ' || COUNT(*) END AS INTEGER) FROM "log_router"."gate_page_view" WHERE "holder" = 'b-1'"#.to_owned(),
+                format!(r#"SELECT CAST('a' || MIN("source_id") AS INTEGER) FROM "log_router"."ledger_page_view" WHERE ("source_id" = '{a}' AND "generation" >= 0) OR ("source_id" = '{b}' AND "generation" >= 2)"#),
+                format!(r#"DELETE FROM "events"."page_view" WHERE "_source" = '{b}' AND "_loaded_at" >= (SELECT DATEADD(day, -1, MIN("loaded_at")) FROM "log_router"."ledger_page_view" WHERE "source_id" = '{b}')"#),
+                r#"COPY "events"."page_view" ("_source") FROM 's3://b/m' IAM_ROLE default MANIFEST FORMAT JSON 's3://b/j' GZIP TIMEFORMAT 'auto' DATEFORMAT 'auto' COMPUPDATE OFF STATUPDATE OFF"#.to_owned(),
+                "SELECT CAST(CASE WHEN pg_last_copy_count() = 7 THEN '1' ELSE 'copied ' || pg_last_copy_count() || ' of 7' END AS INTEGER)".to_owned(),
+                format!(r#"INSERT INTO "log_router"."ledger_page_view" ("source_id", "generation", "parts", "rows_loaded", "rows_rejected", "batch", "source_time") VALUES ('{a}', 0, 1, 3, 0, 'b-1', '2025-06-01 00:00:00.000000'), ('{b}', 2, 1, 4, 0, 'b-1', '2025-06-01 00:00:00.000000')"#),
+                r#"INSERT INTO "log_router"."loads" ("batch", "event", "requests", "parts", "rows_loaded", "rows_rejected", "started_at") VALUES ('b-1', 'page_view', 2, 2, 7, 0, '2025-06-01 00:00:00.000000')"#.to_owned(),
+            ]
+        );
+        let roles: Vec<_> = (1..=11).map(|n| transaction.role(n)).collect();
+        use Role::*;
+        let expected = [Lock, Timeout, Hold, GateCheck, Guard, Delete, Copy, CountCheck, Ledger, History];
+        assert_eq!(roles[..10], expected.map(Some));
+        assert_eq!((roles[10], transaction.role(0)), (None, None));
+    }
+
+    #[test]
+    fn a_replace_that_left_nothing_only_writes_its_ledger_row() {
+        let event = EventName::of_type("x");
+        let mut plan = plan(&event, &[], vec![row("a", 1, 0)]);
+        plan.copies.clear();
+        plan.has_table = false;
+        let transaction = Transaction::new(&names(), &plan);
+        assert!(transaction.statements.iter().all(|sql| !sql.starts_with("COPY") && !sql.starts_with("DELETE")));
+        assert!(
+            transaction.statements.iter().any(|sql| sql.contains("VALUES ('") && sql.contains("', 1, 0, 0, 0, 'b-1'"))
+        );
+    }
+
+    #[test]
+    fn the_most_copies_leave_room_for_the_rest() {
+        let event = EventName::of_type("x");
+        let columns = ["a".to_owned()];
+        let rows: Vec<_> = (0..2_000).map(|n| row(&n.to_string(), 0, 1)).collect();
+        let mut plan = plan(&event, &columns, rows);
+        plan.copies = vec![plan.copies[0].clone(); COPIES_MAX];
+        assert!(Transaction::new(&names(), &plan).statements.len() <= crate::sql::BATCH_MAX_ENTRIES);
+    }
+}

@@ -1,0 +1,210 @@
+//! The warehouse through the Redshift Data API: submit, wait, read rows.
+//!
+//! Knows nothing of loads: no SQL is written here and nothing is retried, except looking at a statement
+//! that runs. A running statement is never abandoned because one look at it failed.
+
+mod error;
+
+pub(crate) use error::{Failure, WarehouseError};
+
+use crate::sql::{BATCH_MAX_ENTRIES, STATEMENT_MAX_BYTES};
+use aws_sdk_redshiftdata::Client;
+use aws_sdk_redshiftdata::operation::describe_statement::DescribeStatementOutput;
+use aws_sdk_redshiftdata::types::{Field, StatementStatusString, StatusString};
+use common::aws_error::AwsError;
+use common::settings::{LoaderSettings, Warehouse as Target};
+use std::time::Duration;
+
+/// Seconds one call waits for a statement to end; the Data API takes up to 30 (`WaitTimeSeconds`).
+const SUBMIT_WAIT: i32 = 5;
+const DESCRIBE_WAIT: i32 = 20;
+
+/// Looks at a running statement are at least this far apart, also where the long poll returns early.
+const LOOK_PAUSE: Duration = Duration::from_millis(250);
+
+/// Pauses between looks at a running statement that could not be seen, in milliseconds.
+const LOOK_AGAIN_MILLIS: [u64; 6] = [250, 1_000, 2_000, 5_000, 10_000, 30_000];
+
+/// One database of a workgroup or cluster.
+#[derive(Clone, Debug)]
+pub(crate) struct Warehouse {
+    client: Client,
+    target: Target,
+    database: String,
+}
+
+/// One row of a result; NULL is `None`, numbers and booleans are their text.
+pub(crate) type Row = Vec<Option<String>>;
+
+impl Warehouse {
+    pub(crate) fn new(client: Client, settings: &LoaderSettings) -> Self {
+        Self { client, target: settings.warehouse.clone(), database: settings.database.clone() }
+    }
+
+    /// Runs one statement in a transaction of its own.
+    pub(crate) async fn execute(&self, name: &str, sql: &str) -> Result<(), WarehouseError> {
+        self.run_one(name, sql).await.map(drop)
+    }
+
+    /// Runs one statement and reads its rows.
+    pub(crate) async fn query(&self, name: &str, sql: &str) -> Result<Vec<Row>, WarehouseError> {
+        let id = self.run_one(name, sql).await?;
+        self.rows(&id).await
+    }
+
+    /// Runs all statements, in order, as one transaction.
+    pub(crate) async fn batch(&self, name: &str, sqls: Vec<String>) -> Result<(), WarehouseError> {
+        check_size(&sqls)?;
+        let call = self.client.batch_execute_statement().database(&self.database).statement_name(name);
+        let call = match &self.target {
+            Target::Workgroup { name, secret_arn } => call.workgroup_name(name).set_secret_arn(secret_arn.clone()),
+            Target::Cluster { name, db_user, secret_arn } => {
+                call.cluster_identifier(name).set_db_user(db_user.clone()).set_secret_arn(secret_arn.clone())
+            }
+        };
+        let sent = call.set_sqls(Some(sqls)).wait_time_seconds(SUBMIT_WAIT).send().await;
+        let sent = sent.map_err(|e| not_submitted(name, AwsError::new("BatchExecuteStatement", name, e)))?;
+        self.finish(name, sent.id.unwrap_or_default(), sent.status).await.map(drop)
+    }
+
+    /// Waits until no statement of this name runs any more; its outcome is for the ledger to tell.
+    pub(crate) async fn wait_for_named(&self, name: &str) -> Result<(), AwsError> {
+        let list = self.client.list_statements().statement_name(name).status(StatusString::All).role_level(true);
+        let listed = list.send().await.map_err(|e| AwsError::new("ListStatements", name, e))?;
+        for statement in listed.statements {
+            let ended =
+                matches!(statement.status, Some(StatusString::Finished | StatusString::Failed | StatusString::Aborted));
+            if !ended {
+                self.wait_until_final(&statement.id).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn run_one(&self, name: &str, sql: &str) -> Result<String, WarehouseError> {
+        check_size(&[sql])?;
+        let call = self.client.execute_statement().database(&self.database).statement_name(name);
+        let call = match &self.target {
+            Target::Workgroup { name, secret_arn } => call.workgroup_name(name).set_secret_arn(secret_arn.clone()),
+            Target::Cluster { name, db_user, secret_arn } => {
+                call.cluster_identifier(name).set_db_user(db_user.clone()).set_secret_arn(secret_arn.clone())
+            }
+        };
+        let sent = call.sql(sql).wait_time_seconds(SUBMIT_WAIT).send().await;
+        let sent = sent.map_err(|e| not_submitted(name, AwsError::new("ExecuteStatement", name, e)))?;
+        self.finish(name, sent.id.unwrap_or_default(), sent.status).await
+    }
+
+    async fn finish(
+        &self,
+        name: &str,
+        id: String,
+        status: Option<StatementStatusString>,
+    ) -> Result<String, WarehouseError> {
+        if status == Some(StatementStatusString::Finished) {
+            return Ok(id);
+        }
+        let ended = self.wait_until_final(&id).await;
+        let ended = ended.map_err(|cause| WarehouseError::Unanswered { name: name.to_owned(), cause })?;
+        if ended.status == Some(StatusString::Finished) {
+            return Ok(id);
+        }
+        let failed = ended.sub_statements().iter().position(|s| s.status == Some(StatementStatusString::Failed));
+        let text = ended.error().unwrap_or(match ended.status {
+            Some(StatusString::Aborted) => "the statement was cancelled on user's request",
+            _ => "the statement failed without a reason",
+        });
+        // The sub-statement's own text is there even where the parent's is cut.
+        let text = failed.and_then(|at| ended.sub_statements()[at].error()).unwrap_or(text);
+        Err(WarehouseError::Failed(Failure::new(&id, failed.map(|at| at + 1), text)))
+    }
+
+    async fn wait_until_final(&self, id: &str) -> Result<DescribeStatementOutput, AwsError> {
+        let mut failures = 0;
+        let mut wait = DESCRIBE_WAIT;
+        loop {
+            let earliest = tokio::time::Instant::now() + LOOK_PAUSE;
+            match self.client.describe_statement().id(id).wait_time_seconds(wait).send().await {
+                Ok(seen) => {
+                    let last = (StatusString::Finished, StatusString::Failed, StatusString::Aborted);
+                    if seen.status.as_ref().is_some_and(|s| *s == last.0 || *s == last.1 || *s == last.2) {
+                        return Ok(seen);
+                    }
+                    failures = 0;
+                    tokio::time::sleep_until(earliest).await;
+                }
+                Err(error) => {
+                    let error = AwsError::new("DescribeStatement", id, error);
+                    if !error.is_transient() {
+                        return Err(error);
+                    }
+                    // Only so many may wait on statements at once (ActiveWaitingRequestsExceededException).
+                    if error.code.as_deref().is_some_and(|code| code.starts_with("ActiveWaiting")) {
+                        wait = 1;
+                    }
+                    tracing::debug!(%error, "could not look at a running statement");
+                    let pause = LOOK_AGAIN_MILLIS[failures.min(LOOK_AGAIN_MILLIS.len() - 1)];
+                    tokio::time::sleep(Duration::from_millis(pause)).await;
+                    failures += 1;
+                }
+            }
+        }
+    }
+
+    async fn rows(&self, id: &str) -> Result<Vec<Row>, WarehouseError> {
+        let mut rows = Vec::new();
+        let mut next = None;
+        loop {
+            let page = self.client.get_statement_result().id(id).set_next_token(next).send().await;
+            let page = page.map_err(|e| WarehouseError::Refused(AwsError::new("GetStatementResult", id, e)))?;
+            rows.extend(page.records.into_iter().map(|row| row.into_iter().map(text).collect::<Row>()));
+            next = page.next_token.filter(|token| !token.is_empty());
+            if next.is_none() {
+                return Ok(rows);
+            }
+        }
+    }
+}
+
+/// A text field that must be there.
+pub(crate) fn required(row: &Row, at: usize) -> Result<&str, WarehouseError> {
+    row.get(at)
+        .and_then(Option::as_deref)
+        .ok_or_else(|| WarehouseError::Unexpected { found: format!("{row:?}"), expected: "a row without NULL" })
+}
+
+/// A number that must be there.
+pub(crate) fn number<N: std::str::FromStr>(row: &Row, at: usize) -> Result<N, WarehouseError> {
+    let text = required(row, at)?;
+    text.parse().map_err(|_| WarehouseError::Unexpected { found: text.to_owned(), expected: "a number" })
+}
+
+fn text(field: Field) -> Option<String> {
+    match field {
+        Field::StringValue(text) => Some(text),
+        Field::LongValue(number) => Some(number.to_string()),
+        Field::DoubleValue(number) => Some(number.to_string()),
+        Field::BooleanValue(is) => Some(is.to_string()),
+        _ => None,
+    }
+}
+
+/// A refusal (4xx) runs nothing; anything else may.
+fn not_submitted(name: &str, error: AwsError) -> WarehouseError {
+    if error.status.is_some_and(|status| (400..500).contains(&status)) {
+        WarehouseError::Refused(error)
+    } else {
+        WarehouseError::Unanswered { name: name.to_owned(), cause: error }
+    }
+}
+
+fn check_size<S: AsRef<str>>(sqls: &[S]) -> Result<(), WarehouseError> {
+    let bytes = sqls.iter().map(|sql| sql.as_ref().len()).max().unwrap_or(0);
+    if sqls.len() > BATCH_MAX_ENTRIES || bytes > STATEMENT_MAX_BYTES {
+        return Err(WarehouseError::TooLarge { entries: sqls.len(), bytes });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,138 @@
+//! The warehouse against scripted answers of the Data API: lost replies, failed looks, failing entries.
+
+use super::*;
+use aws_sdk_redshiftdata::config::http::{HttpRequest, HttpResponse};
+use aws_sdk_redshiftdata::config::retry::RetryConfig;
+use aws_sdk_redshiftdata::config::{BehaviorVersion, Config, Credentials, Region};
+use aws_sdk_s3::primitives::SdkBody;
+use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+/// One expected call with its answer: status and body, or no answer.
+type Answer = (&'static str, Option<(u16, String)>);
+
+#[derive(Clone, Debug)]
+struct Script {
+    answers: Arc<Mutex<VecDeque<Answer>>>,
+}
+
+impl HttpConnector for Script {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let target = request.headers().get("x-amz-target").unwrap_or_default().to_owned();
+        let (operation, answer) = self.answers.lock().unwrap().pop_front().expect("no further call is expected");
+        assert_eq!(target, format!("RedshiftData.{operation}"));
+        HttpConnectorFuture::ready(match answer {
+            Some((status, body)) => Ok(HttpResponse::new(status.try_into().unwrap(), SdkBody::from(body))),
+            None => Err(ConnectorError::io("connection reset".into())),
+        })
+    }
+}
+
+/// A warehouse that answers as scripted, and the script, to see whether all of it was used.
+fn scripted(answers: Vec<Answer>) -> (Warehouse, Script) {
+    let script = Script { answers: Arc::new(Mutex::new(answers.into())) };
+    let connector = SharedHttpConnector::new(script.clone());
+    let config = Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("us-east-1"))
+        .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+        .retry_config(RetryConfig::disabled())
+        .http_client(http_client_fn(move |_, _| connector.clone()))
+        .build();
+    let target = Target::Workgroup { name: "analytics".into(), secret_arn: None };
+    (Warehouse { client: Client::from_conf(config), target, database: "dev".into() }, script)
+}
+
+impl Script {
+    fn assert_used_up(&self) {
+        assert_eq!(self.answers.lock().unwrap().len(), 0, "calls that were not made");
+    }
+}
+
+fn ok(body: &str) -> Option<(u16, String)> {
+    Some((200, body.to_owned()))
+}
+
+fn refused(status: u16, code: &str) -> Option<(u16, String)> {
+    Some((status, format!(r#"{{"__type":"{code}","message":"no"}}"#)))
+}
+
+#[tokio::test]
+async fn a_running_statement_is_not_abandoned_when_a_look_at_it_fails() {
+    let (warehouse, script) = scripted(vec![
+        ("BatchExecuteStatement", ok(r#"{"Id":"1","Status":"STARTED"}"#)),
+        ("DescribeStatement", refused(400, "ThrottlingException")),
+        ("DescribeStatement", None),
+        ("DescribeStatement", ok(r#"{"Id":"1","Status":"FINISHED"}"#)),
+    ]);
+    warehouse.batch("b-1", vec!["SELECT 1".into()]).await.expect("finished in the end");
+    script.assert_used_up();
+}
+
+#[tokio::test]
+async fn a_lost_reply_to_a_submit_leaves_the_outcome_open() {
+    let (warehouse, _) = scripted(vec![("BatchExecuteStatement", None)]);
+    let error = warehouse.batch("b-1", vec!["SELECT 1".into()]).await.expect_err("no answer");
+    assert!(matches!(&error, WarehouseError::Unanswered { name, .. } if name == "b-1"), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_refused_submit_runs_nothing() {
+    let (warehouse, _) = scripted(vec![("BatchExecuteStatement", refused(400, "ActiveStatementsExceededException"))]);
+    let error = warehouse.batch("b-1", vec!["SELECT 1".into()]).await.expect_err("refused");
+    assert!(matches!(&error, WarehouseError::Refused(cause) if cause.is_transient()), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_failed_batch_tells_its_failing_entry_and_why() {
+    let described = r#"{"Id":"1","Status":"FAILED","Error":"Query #2 failed with ERROR: cut","SubStatements":[
+        {"Id":"1:1","Status":"FINISHED"},{"Id":"1:2","Status":"FAILED","Error":"ERROR: whole"},{"Id":"1:3","Status":"ABORTED"}]}"#;
+    let (warehouse, _) =
+        scripted(vec![("BatchExecuteStatement", ok(r#"{"Id":"1"}"#)), ("DescribeStatement", ok(described))]);
+    let error = warehouse.batch("b-1", vec!["SELECT 1".into()]).await.expect_err("failed");
+    let WarehouseError::Failed(failure) = error else { panic!("{error:?}") };
+    assert_eq!((failure.entry, failure.message.as_str()), (Some(2), "whole"));
+}
+
+#[tokio::test]
+async fn a_query_reads_all_pages_and_every_type() {
+    let (warehouse, script) = scripted(vec![
+        ("ExecuteStatement", ok(r#"{"Id":"1","Status":"FINISHED"}"#)),
+        ("GetStatementResult", ok(r#"{"Records":[[{"stringValue":"a"},{"longValue":7}]],"NextToken":"n"}"#)),
+        ("GetStatementResult", ok(r#"{"Records":[[{"isNull":true},{"booleanValue":true}]]}"#)),
+    ]);
+    let rows = warehouse.query("q", "SELECT").await.expect("rows");
+    assert_eq!(rows, [vec![Some("a".to_owned()), Some("7".to_owned())], vec![None, Some("true".to_owned())]]);
+    script.assert_used_up();
+}
+
+#[tokio::test]
+async fn waiting_for_a_name_waits_for_each_of_its_running_statements_only() {
+    let listed = r#"{"Statements":[{"Id":"1","Status":"FAILED"},{"Id":"2","Status":"STARTED"}]}"#;
+    let (warehouse, script) = scripted(vec![
+        ("ListStatements", ok(listed)),
+        ("DescribeStatement", ok(r#"{"Id":"2","Status":"STARTED"}"#)),
+        ("DescribeStatement", ok(r#"{"Id":"2","Status":"ABORTED"}"#)),
+    ]);
+    warehouse.wait_for_named("b-1").await.expect("over");
+    script.assert_used_up();
+}
+
+#[test]
+fn more_than_the_data_api_takes_is_never_submitted() {
+    assert!(check_size(&vec!["SELECT 1"; 40]).is_ok());
+    assert!(matches!(check_size(&vec!["SELECT 1"; 41]), Err(WarehouseError::TooLarge { entries: 41, .. })));
+    assert!(matches!(check_size(&["x".repeat(100_001)]), Err(WarehouseError::TooLarge { bytes: 100_001, .. })));
+}
+
+#[test]
+fn only_a_clear_refusal_means_that_nothing_runs() {
+    let refused = AwsError::refused("BatchExecuteStatement", "b-1", "ValidationException", "no", true);
+    assert!(matches!(not_submitted("b-1", refused), WarehouseError::Refused(_)));
+    let broken = AwsError::refused("BatchExecuteStatement", "b-1", "InternalServerException", "no", false);
+    assert!(matches!(not_submitted("b-1", broken), WarehouseError::Unanswered { .. }));
+    let silent = AwsError::interrupted("BatchExecuteStatement", "b-1", &std::io::Error::other("reset"));
+    assert!(matches!(not_submitted("b-1", silent), WarehouseError::Unanswered { .. }));
+}

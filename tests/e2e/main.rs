@@ -1,0 +1,28 @@
+//! End to end: the sandbox on a free port, the real router and loader, driven through the AWS SDK.
+
+/// One sandbox with everything a test asks of it.
+mod stack;
+
+/// The real binaries, started, watched and killed as processes.
+mod process;
+
+/// Log files become tables, and every record is accounted for.
+mod pipeline;
+
+/// Messages come again; rows do not.
+mod redelivery;
+
+/// Tables grow with what the files bring.
+mod schema;
+
+/// What cannot be loaded stops its table and nothing else.
+mod failures;
+
+/// SIGKILL and SIGTERM at awkward moments.
+mod killed;
+
+/// Wrong settings and missing parts stop the start with one clear message.
+mod start;
+
+/// The sandbox as a person uses it.
+mod sandbox_commands;
