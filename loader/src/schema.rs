@@ -41,6 +41,11 @@ pub(crate) enum SchemaError {
          rebuilds them: loader audit --rebuild-ledger)"
     )]
     LedgerGone { table: String, bookkeeping: String },
+    #[error(
+        "gate {gate} has {rows} rows instead of one: leave one row, or INSERT holder 'nobody' with the highest version of \
+         the event's rows in the table columns (0 if there are none)"
+    )]
+    Gate { gate: String, rows: usize },
     #[error("columns of table {table} name the kind {kind:?}, which this release does not know: upgrade it")]
     TooNew { table: String, kind: String },
     #[error("the schema of table {table} keeps changing under this load")]
@@ -51,7 +56,9 @@ impl SchemaError {
     pub(crate) fn class(&self) -> Class {
         match self {
             SchemaError::Warehouse(error) => error.class(),
-            SchemaError::LedgerGone { .. } | SchemaError::TooNew { .. } => Class::Configuration,
+            SchemaError::LedgerGone { .. } | SchemaError::Gate { .. } | SchemaError::TooNew { .. } => {
+                Class::Configuration
+            }
             SchemaError::Contended { .. } => Class::Transient,
         }
     }
@@ -80,7 +87,10 @@ impl Schema {
         }
         // The version first: rows that are committed in between only make it look older than it is.
         let version = warehouse.query("schema", &ask::gate_version(names, event)).await?;
-        let version = version.first().map_or(Ok(0), |row| number(row, 0))?;
+        let version = match version.as_slice() {
+            [row] => number(row, 0)?,
+            rows => return Err(SchemaError::Gate { gate: names.gate(event), rows: rows.len() }),
+        };
         let rows = warehouse.query("schema", &ask::mapping_rows(names, event)).await?;
         let columns: Result<Vec<Column>, SchemaError> = rows.iter().map(|row| column(names, event, row)).collect();
         Ok(Self { version, mapping: Mapping::new(columns?), actual })

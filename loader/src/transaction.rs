@@ -45,9 +45,7 @@ impl Role {
             Role::Lock => "could not lock the table's gate",
             Role::Timeout => "could not set the time limit of the load",
             Role::Hold => "could not hold the table's gate",
-            Role::GateCheck => {
-                "the table's gate does not have exactly one row (if it is empty, INSERT one: holder 'nobody', version the highest of its rows in columns)"
-            }
+            Role::GateCheck => "the table's gate does not have exactly one row",
             Role::Guard => "a source is loaded already",
             Role::Delete => "could not remove the rows of an earlier generation",
             Role::Copy => "COPY failed",

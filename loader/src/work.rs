@@ -5,7 +5,7 @@
 
 use crate::Loader;
 use crate::batch::{Held, Member, halves, members, new_name};
-use crate::load::{Attempt, LoadFailure, load};
+use crate::load::{Attempt, Blame, LoadFailure, load};
 use crate::settle;
 use crate::sql::ask;
 use crate::sql::bookkeeping::insert_failed;
@@ -187,7 +187,10 @@ async fn explain(loader: &Loader, batch: &[Member<Delivery>], failure: &LoadFail
             why.push_str(&format!("; {} line {} column {}: {} ({})", field(0), field(1), field(2), field(4), field(3)));
         }
     }
-    format!("{why} [{}]", first_part(batch))
+    if failure.blame == Blame::Batch {
+        why.push_str(&format!(" [{}]", first_part(batch)));
+    }
+    why
 }
 
 #[cfg(test)]

@@ -10,6 +10,10 @@ use std::collections::HashMap;
 /// Nodes kept per source object, over all its events; past it the widest objects collapse. Some 30 MiB.
 pub const SKETCH_NODES_MAX: usize = 200_000;
 
+/// Levels of objects that are sketched; deeper ones are one JSON value. Far more than any table flattens, and
+/// few enough that every JSON reader takes the seal (`serde_json` stops at 128 levels).
+pub const SKETCH_DEPTH_MAX: usize = 32;
+
 /// Children above which a node gets an index instead of being searched.
 const INDEXED_FROM: usize = 16;
 
@@ -106,7 +110,10 @@ impl Trie {
                 }
                 TapeEntry::Open => {
                     let node = path.last().expect("as above").0;
-                    if hidden > 0 || self.nodes[node].collapsed {
+                    if hidden == 0 && path.len() == SKETCH_DEPTH_MAX && !self.nodes[node].collapsed {
+                        self.nodes[last].collapsed = true;
+                    }
+                    if hidden > 0 || self.nodes[node].collapsed || path.len() == SKETCH_DEPTH_MAX {
                         hidden += 1;
                     } else {
                         path.push((last, 0));
@@ -209,6 +216,17 @@ mod tests {
         assert_eq!(user.keys["tags"].types, Types::ARRAY);
         assert!(user.keys["tags"].keys.is_empty(), "arrays are not looked into");
         assert_eq!(user.keys["age"].types, Types::DECIMAL);
+    }
+
+    #[test]
+    fn objects_too_deep_to_sketch_are_one_value_and_the_sketch_survives_json() {
+        let nested = |levels: usize| format!("{}1{}", "{\"a\":".repeat(levels), "}".repeat(levels));
+        let (sketch, nodes) = sketch_of(&[&nested(900), &nested(2)], 1_000);
+        assert_eq!(nodes, SKETCH_DEPTH_MAX + 1);
+        let deepest = (0..SKETCH_DEPTH_MAX).fold(&sketch, |node, _| &node.keys["a"]);
+        assert!(deepest.collapsed && deepest.types == Types::OBJECT);
+        let json = serde_json::to_string(&sketch).expect("serialises");
+        assert_eq!(serde_json::from_str::<Sketch>(&json).expect("parses"), sketch);
     }
 
     #[test]

@@ -41,9 +41,8 @@ struct Turns {
 impl Warehouse {
     pub(crate) fn open(path: &Path, objects: Arc<dyn ObjectSource>) -> SqlResult<Arc<Warehouse>> {
         let connection = connect(path)?;
-        connection.execute_batch(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -65536;",
-        )?;
+        connection
+            .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -65536;")?;
         connection.execute_batch(catalog::SCHEMA)?;
         connection.execute_batch(copy::LOG_SCHEMA)?;
         let last_query: Option<i64> = connection.query_row(copy::LAST_QUERY_ID, [], |row| row.get(0))?;

@@ -73,7 +73,9 @@ pub(super) fn convert<'r>(value: Option<&'r [u8]>, ty: SqlType, copy: &CopyState
             Some(value) => Ok(Cell::Integer(i64::from(value))),
             None => Err(wrong(1210, "Unknown boolean format")),
         },
-        SqlType::Date => or_null(timestamp::parse_date(&text), copy, 1205, "Invalid Date Format - length must be 10 or more"),
+        SqlType::Date => {
+            or_null(timestamp::parse_date(&text), copy, 1205, "Invalid Date Format - length must be 10 or more")
+        }
         SqlType::Timestamp | SqlType::TimestampTz => instant(&text, ty, copy),
         SqlType::Super | SqlType::Unknown => Err(wrong(1223, "Invalid data type")),
     }
@@ -136,7 +138,11 @@ fn character<'r>(text: Cow<'r, str>, length: usize, copy: &CopyStatement) -> Res
         return Ok(Cell::Text(text));
     }
     if !copy.truncate_columns {
-        return Err(Wrong { code: 1204, message: "String length exceeds DDL length".to_owned(), position: length as i64 });
+        return Err(Wrong {
+            code: 1204,
+            message: "String length exceeds DDL length".to_owned(),
+            position: length as i64,
+        });
     }
     let mut end = length;
     while !text.is_char_boundary(end) {
@@ -160,7 +166,8 @@ fn exact<'r>(text: &str, precision: u8, scale: u8, round: bool) -> Result<Cell<'
     };
     // What is finer than the scale is cut off unless ROUNDEC.
     let rounding = if round { Rounding::HalfUp } else { Rounding::Truncate };
-    match decimal::rescale(unscaled, from, i32::from(scale), rounding).filter(|value| decimal::fits(*value, precision)) {
+    match decimal::rescale(unscaled, from, i32::from(scale), rounding).filter(|value| decimal::fits(*value, precision))
+    {
         Some(value) => Ok(Cell::Decimal(decimal::encode(value))),
         None => Err(wrong(1204, format!("Numeric data overflow (result precision), Value '{text}'"))),
     }
@@ -203,7 +210,10 @@ fn super_value<'r>(value: &[u8]) -> Result<Cell<'r>, Wrong> {
         let string = json::unescape(&bytes[start + 1..end - 1])
             .map_err(|error| wrong(1224, format!("Input is not well-formed JSON for SUPER: {error}")))?;
         if string.len() > MAX_SUPER_STRING {
-            return Err(wrong(1224, format!("String value exceeds the max size of {MAX_SUPER_STRING} bytes for SUPER")));
+            return Err(wrong(
+                1224,
+                format!("String value exceeds the max size of {MAX_SUPER_STRING} bytes for SUPER"),
+            ));
         }
         if memchr::memchr(0, &string).is_some() {
             return Err(wrong(1224, "Invalid null byte in a SUPER string"));

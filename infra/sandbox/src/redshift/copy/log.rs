@@ -1,4 +1,4 @@
-//! What SYS_LOAD_ERROR_DETAIL and SYS_LOAD_HISTORY are made of. Written after the load's own transaction has ended,
+//! What `SYS_LOAD_ERROR_DETAIL` and `SYS_LOAD_HISTORY` are made of. Written after the load's own transaction has ended,
 //! either way, so the rows survive a rollback.
 
 use rusqlite::{Connection, params};

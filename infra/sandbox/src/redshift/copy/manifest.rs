@@ -73,9 +73,7 @@ pub(super) fn parse_url(url: &str) -> SqlResult<(String, String)> {
     let parts = url.strip_prefix("s3://").and_then(|rest| rest.split_once('/'));
     match parts {
         Some((bucket, key)) if !bucket.is_empty() && !key.is_empty() => Ok((bucket.to_owned(), key.to_owned())),
-        _ => Err(SqlError::new(format!(
-            "'{url}' is not the full path of an Amazon S3 object: s3://bucket/key"
-        ))),
+        _ => Err(SqlError::new(format!("'{url}' is not the full path of an Amazon S3 object: s3://bucket/key"))),
     }
 }
 
@@ -85,7 +83,8 @@ mod tests {
 
     #[test]
     fn mandatory_is_false_unless_said_and_other_members_are_tolerated() {
-        let text = br#"{"entries":[{"url":"s3://a/x/1","mandatory":true},{"url":"s3://b/2","meta":{"content_length":9}}]}"#;
+        let text =
+            br#"{"entries":[{"url":"s3://a/x/1","mandatory":true},{"url":"s3://b/2","meta":{"content_length":9}}]}"#;
         let files = files(text).unwrap();
         assert_eq!(files[0].url(), "s3://a/x/1");
         assert_eq!(files.iter().map(|file| file.mandatory).collect::<Vec<_>>(), [true, false]);
@@ -93,7 +92,14 @@ mod tests {
 
     #[test]
     fn a_malformed_manifest_fails() {
-        for wrong in ["", "[]", "{}", "{\"entries\":[]}", "{\"entries\":[{\"mandatory\":true}]}", "{\"entries\":[{\"url\":\"x\"}]}"] {
+        for wrong in [
+            "",
+            "[]",
+            "{}",
+            "{\"entries\":[]}",
+            "{\"entries\":[{\"mandatory\":true}]}",
+            "{\"entries\":[{\"url\":\"x\"}]}",
+        ] {
             assert!(files(wrong.as_bytes()).is_err(), "{wrong}");
         }
     }

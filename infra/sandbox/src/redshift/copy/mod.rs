@@ -82,8 +82,9 @@ impl<'a> Load<'a> {
             CopyFormat::NoShred => Shredder::whole(&targets)?,
             CopyFormat::Paths(url) => {
                 let (bucket, key) = parse_url(url)?;
-                let text = read_all(context.objects, &bucket, &key)
-                    .map_err(|error| SqlError::new(format!("jsonpath file '{url}' was not found or cannot be read: {error}")))?;
+                let text = read_all(context.objects, &bucket, &key).map_err(|error| {
+                    SqlError::new(format!("jsonpath file '{url}' was not found or cannot be read: {error}"))
+                })?;
                 match jsonpaths::parse(&text)? {
                     // Another top-level key: silently 'auto', as documented.
                     None => Shredder::by_name(&targets, false),

@@ -74,7 +74,8 @@ impl Records {
             }
             Found::Malformed(reason) => {
                 // What follows the error may belong to it up to the end of its line.
-                let end = memchr::memchr(b'\n', &self.buffer[start..]).map_or(self.buffer.len(), |offset| start + offset);
+                let end =
+                    memchr::memchr(b'\n', &self.buffer[start..]).map_or(self.buffer.len(), |offset| start + offset);
                 self.advance(end);
                 Err(LoadError::in_record(self.line, 1216, format!("Invalid JSON: {reason}")))
             }

@@ -25,6 +25,9 @@ pub(super) struct Shredder {
     arrays: bool,
 }
 
+/// The values of one record, by column, and where the record ends.
+pub(super) type Shredded<'r> = (Vec<Option<&'r [u8]>>, usize);
+
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum ShredError {
     /// Perhaps only because the record's end has not been read yet.
@@ -90,7 +93,7 @@ impl Shredder {
     }
 
     /// The values of the record that starts at `at`, and where it ends.
-    pub(super) fn shred<'r>(&self, bytes: &'r [u8], at: usize) -> Result<(Vec<Option<&'r [u8]>>, usize), ShredError> {
+    pub(super) fn shred<'r>(&self, bytes: &'r [u8], at: usize) -> Result<Shredded<'r>, ShredError> {
         let mut values = vec![None; self.width];
         let mut missing = false;
         let end = if bytes[at] == b'{' && self.root.columns.is_empty() && self.root.indexes.is_empty() {

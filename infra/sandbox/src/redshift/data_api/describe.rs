@@ -1,4 +1,4 @@
-//! DescribeStatement, with its long poll.
+//! `DescribeStatement`, with its long poll.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! ExecuteStatement, BatchExecuteStatement, CancelStatement.
+//! `ExecuteStatement`, `BatchExecuteStatement`, `CancelStatement`.
 
 use std::sync::Arc;
 

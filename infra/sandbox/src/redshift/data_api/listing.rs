@@ -1,4 +1,4 @@
-//! ListStatements: newest first, by name prefix and status.
+//! `ListStatements`: newest first, by name prefix and status.
 
 use serde::Deserialize;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! ListTables, ListSchemas, ListDatabases, DescribeTable: the catalog without SQL.
+//! `ListTables`, `ListSchemas`, `ListDatabases`, `DescribeTable`: the catalog without SQL.
 
 use std::sync::Arc;
 

@@ -9,7 +9,8 @@ pub(super) fn substitute(statements: Vec<String>, parameters: &[Parameter]) -> A
         return Ok(statements);
     }
     for parameter in parameters {
-        let named = !parameter.name.is_empty() && parameter.name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        let named =
+            !parameter.name.is_empty() && parameter.name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
         if !named {
             return Err(ApiError::validation(format!("Parameter name '{}' must match [0-9a-zA-Z_]+.", parameter.name)));
         }

@@ -57,9 +57,7 @@ impl Target {
     pub(super) fn check(&self) -> ApiResult<&str> {
         match (&self.workgroup_name, &self.cluster_identifier) {
             (Some(_), Some(_)) => {
-                return Err(ApiError::validation(
-                    "Only one of WorkgroupName and ClusterIdentifier can be given.",
-                ));
+                return Err(ApiError::validation("Only one of WorkgroupName and ClusterIdentifier can be given."));
             }
             (None, None) => {
                 return Err(ApiError::validation("Either WorkgroupName or ClusterIdentifier must be given."));

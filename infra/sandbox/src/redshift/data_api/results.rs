@@ -1,4 +1,4 @@
-//! GetStatementResult: pages of typed fields.
+//! `GetStatementResult`: pages of typed fields.
 
 use serde_json::{Value, json};
 
@@ -32,7 +32,9 @@ pub(super) fn get_result(registry: &Registry, request: &StatementRequest) -> Api
         None => 0,
         Some(token) => {
             let offset = token.strip_prefix(&request.id).and_then(|rest| rest.strip_prefix('/')?.parse::<usize>().ok());
-            offset.filter(|offset| *offset < result.rows.len()).ok_or_else(|| ApiError::validation("NextToken is not valid."))?
+            offset
+                .filter(|offset| *offset < result.rows.len())
+                .ok_or_else(|| ApiError::validation("NextToken is not valid."))?
         }
     };
     let end = (offset + PAGE_ROWS).min(result.rows.len());

@@ -285,7 +285,9 @@ impl Registry {
         let record = self.lock().records.iter().find(|record| record.id == whole).cloned().ok_or_else(missing)?;
         match entry {
             None => Ok((record, None)),
-            Some(Some(number)) if record.submitted.batch && (1..=record.submitted.statements.len()).contains(&number) => {
+            Some(Some(number))
+                if record.submitted.batch && (1..=record.submitted.statements.len()).contains(&number) =>
+            {
                 Ok((record, Some(number - 1)))
             }
             Some(_) => Err(missing()),

@@ -46,11 +46,13 @@ pub(super) const FUNCTIONS: &[Entry] = &[
     ("rs_text_of_super", 1, text_of_super),
     ("rs_if_super_text", 1, |a| Ok(string_in(a.text(0)?).map_or(Value::Null, Value::from))),
     ("rs_if_super_number", 1, |a| Ok(number_in(a.text(0)?))),
-    ("rs_if_super_bool", 1, |a| Ok(match a.text(0)? {
-        "true" => Value::Integer(1),
-        "false" => Value::Integer(0),
-        _ => Value::Null,
-    })),
+    ("rs_if_super_bool", 1, |a| {
+        Ok(match a.text(0)? {
+            "true" => Value::Integer(1),
+            "false" => Value::Integer(0),
+            _ => Value::Null,
+        })
+    }),
 ];
 
 fn integer_type(bits: u8) -> SqlType {
@@ -123,7 +125,9 @@ fn decimal_of_float(a: &Arguments<'_>) -> SqlResult<Value> {
 
 fn time_of_text(a: &Arguments<'_>, parse: fn(&str) -> Option<i64>, name: &str) -> SqlResult<Value> {
     let text = a.text(0)?;
-    parse(text).map(Value::from).ok_or_else(|| SqlError::new(format!("invalid input syntax for type {name}: \"{text}\"")))
+    parse(text)
+        .map(Value::from)
+        .ok_or_else(|| SqlError::new(format!("invalid input syntax for type {name}: \"{text}\"")))
 }
 
 /// The longest whole-character prefix of at most that many bytes.

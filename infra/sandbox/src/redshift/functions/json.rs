@@ -15,9 +15,7 @@ pub(super) const FUNCTIONS: &[Entry] = &[
     ("rs_can_json_parse", 1, |a| Ok(Value::from(json::whole(a.text(0)?.as_bytes()).is_ok()))),
     // Names in a query are folded to lower case, attributes keep theirs and match exactly: the default of
     // enable_case_sensitive_super_attribute (Developer Guide: `r_enable_case_sensitive_super_attribute`).
-    ("rs_super_member", 2, |a| {
-        Ok(json::member(a.text(0)?.as_bytes(), a.text(1)?).map_or(Value::Null, stored))
-    }),
+    ("rs_super_member", 2, |a| Ok(json::member(a.text(0)?.as_bytes(), a.text(1)?).map_or(Value::Null, stored))),
     ("rs_super_element", 2, |a| {
         let index = usize::try_from(a.integer(1)?).unwrap_or(usize::MAX);
         Ok(json::element(a.text(0)?.as_bytes(), index).map_or(Value::Null, stored))

@@ -30,9 +30,8 @@ pub(crate) fn register_all(connection: &Connection) -> rusqlite::Result<()> {
     for (name, count, body) in
         [cast::FUNCTIONS, arithmetic::FUNCTIONS, text::FUNCTIONS, time::FUNCTIONS, json::FUNCTIONS].concat()
     {
-        connection.create_scalar_function(name, count, FunctionFlags::SQLITE_UTF8, move |context| {
-            call(context, body)
-        })?;
+        connection
+            .create_scalar_function(name, count, FunctionFlags::SQLITE_UTF8, move |context| call(context, body))?;
     }
     connection.create_scalar_function("rs_not_null", 2, FunctionFlags::SQLITE_UTF8, |context| {
         if context.get_raw(0) == ValueRef::Null {

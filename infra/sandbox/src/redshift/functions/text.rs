@@ -9,9 +9,7 @@ use crate::redshift::sql_type::VARCHAR_MAX;
 
 pub(super) const FUNCTIONS: &[Entry] = &[
     ("rs_like", 3, |a| Ok(Value::from(like(a.text(0)?, a.text(1)?, a.text(2)?)?))),
-    ("rs_ilike", 3, |a| {
-        Ok(Value::from(like(&a.text(0)?.to_lowercase(), &a.text(1)?.to_lowercase(), a.text(2)?)?))
-    }),
+    ("rs_ilike", 3, |a| Ok(Value::from(like(&a.text(0)?.to_lowercase(), &a.text(1)?.to_lowercase(), a.text(2)?)?))),
     ("rs_upper", 1, |a| Ok(Value::from(a.text(0)?.to_uppercase()))),
     ("rs_lower", 1, |a| Ok(Value::from(a.text(0)?.to_lowercase()))),
     ("rs_initcap", 1, |a| Ok(Value::from(initcap(a.text(0)?)))),
@@ -37,7 +35,9 @@ pub(super) const FUNCTIONS: &[Entry] = &[
     ("rs_ascii", 1, |a| Ok(Value::from(a.text(0)?.chars().next().map_or(0, |c| i64::from(u32::from(c)))))),
     ("rs_chr", 1, |a| {
         let character = u32::try_from(a.integer(0)?).ok().filter(|code| *code != 0).and_then(char::from_u32);
-        character.map(|c| Value::from(c.to_string())).ok_or_else(|| SqlError::new("requested character is out of range"))
+        character
+            .map(|c| Value::from(c.to_string()))
+            .ok_or_else(|| SqlError::new("requested character is out of range"))
     }),
 ];
 
@@ -154,7 +154,11 @@ fn initcap(text: &str) -> String {
     let mut inside = false;
     let mut result = String::with_capacity(text.len());
     for character in text.chars() {
-        if inside { result.extend(character.to_lowercase()) } else { result.extend(character.to_uppercase()) }
+        if inside {
+            result.extend(character.to_lowercase())
+        } else {
+            result.extend(character.to_uppercase())
+        }
         inside = character.is_alphanumeric();
     }
     result

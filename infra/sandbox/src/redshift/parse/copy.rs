@@ -50,8 +50,7 @@ const MAX_ERROR_LIMIT: u64 = 100_000;
 pub(super) fn copy(reader: &mut Reader<'_>) -> SqlResult<CopyStatement> {
     reader.expect_word("copy")?;
     let table = reader.relation()?;
-    let columns =
-        if reader.peek() == Token::LParen { Some(reader.in_parentheses(Reader::identifier)?) } else { None };
+    let columns = if reader.peek() == Token::LParen { Some(reader.in_parentheses(Reader::identifier)?) } else { None };
     reader.expect_word("from")?;
     let source = reader.string()?;
     if !source.starts_with("s3://") {
@@ -200,9 +199,30 @@ fn option(reader: &mut Reader<'_>, copy: &mut CopyStatement, seen: &mut Seen) ->
 }
 
 const KNOWN: [&str; 24] = [
-    "iam_role", "credentials", "region", "manifest", "format", "json", "gzip", "timeformat", "dateformat",
-    "truncatecolumns", "acceptanydate", "acceptinvchars", "blanksasnull", "emptyasnull", "roundec", "trimblanks",
-    "maxerror", "ignoreallerrors", "noload", "compupdate", "statupdate", "comprows", "encoding", "explicit_ids",
+    "iam_role",
+    "credentials",
+    "region",
+    "manifest",
+    "format",
+    "json",
+    "gzip",
+    "timeformat",
+    "dateformat",
+    "truncatecolumns",
+    "acceptanydate",
+    "acceptinvchars",
+    "blanksasnull",
+    "emptyasnull",
+    "roundec",
+    "trimblanks",
+    "maxerror",
+    "ignoreallerrors",
+    "noload",
+    "compupdate",
+    "statupdate",
+    "comprows",
+    "encoding",
+    "explicit_ids",
 ];
 
 fn refused(word: &str) -> Option<SqlError> {

@@ -9,8 +9,20 @@ use crate::redshift::sql_type::SqlType;
 const MAX_COLUMNS: usize = 1_600;
 
 const ENCODINGS: [&str; 14] = [
-    "auto", "raw", "az64", "bytedict", "delta", "delta32k", "lzo", "mostly8", "mostly16", "mostly32", "runlength",
-    "text255", "text32k", "zstd",
+    "auto",
+    "raw",
+    "az64",
+    "bytedict",
+    "delta",
+    "delta32k",
+    "lzo",
+    "mostly8",
+    "mostly16",
+    "mostly32",
+    "runlength",
+    "text255",
+    "text32k",
+    "zstd",
 ];
 
 pub(super) fn create(reader: &mut Reader<'_>) -> SqlResult<Statement> {
@@ -151,7 +163,10 @@ pub(super) fn column(reader: &mut Reader<'_>) -> SqlResult<(ColumnDefinition, bo
         } else if reader.word("encode") {
             let encoding = reader.any_word()?;
             if !ENCODINGS.contains(&encoding.as_str()) {
-                return Err(SqlError::new(format!("unrecognized encoding \"{encoding}\" for column \"{}\"", column.name)));
+                return Err(SqlError::new(format!(
+                    "unrecognized encoding \"{encoding}\" for column \"{}\"",
+                    column.name
+                )));
             }
             column.encoding = Some(encoding);
         } else if reader.word("sortkey") {
@@ -172,10 +187,7 @@ pub(super) fn column(reader: &mut Reader<'_>) -> SqlResult<(ColumnDefinition, bo
 }
 
 fn ends_default(word: &str) -> bool {
-    matches!(
-        word,
-        "not" | "null" | "encode" | "distkey" | "sortkey" | "primary" | "unique" | "references" | "collate"
-    )
+    matches!(word, "not" | "null" | "encode" | "distkey" | "sortkey" | "primary" | "unique" | "references" | "collate")
 }
 
 /// Distribution means nothing on one machine; a sort key is kept.

@@ -23,8 +23,19 @@ pub(crate) enum GrantTarget {
 }
 
 const PRIVILEGES: [&str; 13] = [
-    "select", "insert", "update", "delete", "drop", "references", "alter", "truncate", "create", "usage", "temp",
-    "temporary", "all",
+    "select",
+    "insert",
+    "update",
+    "delete",
+    "drop",
+    "references",
+    "alter",
+    "truncate",
+    "create",
+    "usage",
+    "temp",
+    "temporary",
+    "all",
 ];
 
 pub(super) fn grant(reader: &mut Reader<'_>) -> SqlResult<GrantStatement> {
@@ -78,7 +89,8 @@ fn target(reader: &mut Reader<'_>) -> SqlResult<GrantTarget> {
     if reader.word("database") {
         return Ok(GrantTarget::Databases(reader.list(Reader::identifier)?));
     }
-    if let Some(word @ ("function" | "procedure" | "language" | "datashare" | "model")) = reader.peek_word().as_deref() {
+    if let Some(word @ ("function" | "procedure" | "language" | "datashare" | "model")) = reader.peek_word().as_deref()
+    {
         return Err(SqlError::unsupported(
             format!("GRANT ON {}", word.to_ascii_uppercase()),
             "grant on tables, schemas or the database",

@@ -27,21 +27,58 @@ pub(crate) enum Statement {
     Update(ast::Update),
     Delete(ast::Delete),
     Copy(CopyStatement),
-    CreateSchema { name: String, if_not_exists: bool },
+    CreateSchema {
+        name: String,
+        if_not_exists: bool,
+    },
     CreateTable(CreateTable),
-    CreateTableAs { name: RelationName, if_not_exists: bool, query: Box<Query> },
-    CreateView { name: RelationName, or_replace: bool, columns: Vec<String>, query: String, late_binding: bool },
-    DropTable { names: Vec<RelationName>, if_exists: bool, cascade: bool },
-    DropView { names: Vec<RelationName>, if_exists: bool, cascade: bool },
-    DropSchema { names: Vec<String>, if_exists: bool, cascade: bool },
-    AlterTable { name: RelationName, change: TableChange },
+    CreateTableAs {
+        name: RelationName,
+        if_not_exists: bool,
+        query: Box<Query>,
+    },
+    CreateView {
+        name: RelationName,
+        or_replace: bool,
+        columns: Vec<String>,
+        query: String,
+        late_binding: bool,
+    },
+    DropTable {
+        names: Vec<RelationName>,
+        if_exists: bool,
+        cascade: bool,
+    },
+    DropView {
+        names: Vec<RelationName>,
+        if_exists: bool,
+        cascade: bool,
+    },
+    DropSchema {
+        names: Vec<String>,
+        if_exists: bool,
+        cascade: bool,
+    },
+    AlterTable {
+        name: RelationName,
+        change: TableChange,
+    },
     Lock(Vec<RelationName>),
-    Set { name: String, value: String },
+    Set {
+        name: String,
+        value: String,
+    },
     Truncate(RelationName),
     Grant(GrantStatement),
-    Comment { on: CommentTarget, text: Option<String> },
+    Comment {
+        on: CommentTarget,
+        text: Option<String>,
+    },
     /// ANALYZE and VACUUM: nothing to do here but to check the name.
-    Maintain { name: Option<RelationName>, vacuum: bool },
+    Maintain {
+        name: Option<RelationName>,
+        vacuum: bool,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq)]

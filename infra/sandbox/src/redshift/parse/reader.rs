@@ -25,7 +25,8 @@ impl<'a> Reader<'a> {
         let tokens = Tokenizer::new(&DIALECT, sql)
             .tokenize_with_location()
             .map_err(|error| SqlError::new(format!("syntax error: {}", error.message)))?;
-        let parser = Parser::new(&DIALECT).with_recursion_limit(RECURSION_LIMIT).with_tokens_with_locations(one(tokens)?);
+        let parser =
+            Parser::new(&DIALECT).with_recursion_limit(RECURSION_LIMIT).with_tokens_with_locations(one(tokens)?);
         Ok(Reader { sql, parser })
     }
 

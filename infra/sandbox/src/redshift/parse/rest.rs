@@ -10,7 +10,10 @@ pub(super) fn drop(reader: &mut Reader<'_>) -> SqlResult<Statement> {
     reader.expect_word("drop")?;
     let kind = reader.any_word()?;
     if !matches!(kind.as_str(), "table" | "view" | "schema") {
-        return Err(SqlError::unsupported(format!("DROP {}", kind.to_ascii_uppercase()), "drop tables, views or schemas"));
+        return Err(SqlError::unsupported(
+            format!("DROP {}", kind.to_ascii_uppercase()),
+            "drop tables, views or schemas",
+        ));
     }
     let if_exists = reader.words(&["if", "exists"]);
     let names = reader.list(Reader::relation)?;

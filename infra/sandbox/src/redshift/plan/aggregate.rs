@@ -10,8 +10,21 @@ use crate::redshift::error::{SqlError, SqlResult};
 use crate::redshift::sql_type::{SqlType, VARCHAR_MAX};
 
 const NAMES: [&str; 15] = [
-    "count", "sum", "avg", "min", "max", "listagg", "bool_and", "bool_or", "any_value", "stddev", "stddev_samp",
-    "stddev_pop", "variance", "var_samp", "var_pop",
+    "count",
+    "sum",
+    "avg",
+    "min",
+    "max",
+    "listagg",
+    "bool_and",
+    "bool_or",
+    "any_value",
+    "stddev",
+    "stddev_samp",
+    "stddev_pop",
+    "variance",
+    "var_samp",
+    "var_pop",
 ];
 
 pub(super) fn is_aggregate(name: &str) -> bool {
@@ -127,13 +140,7 @@ impl Planner<'_> {
         Ok(Typed::new(format!("rs_{function}({distinct}{})", value.sql), SqlType::Double))
     }
 
-    fn listagg(
-        &mut self,
-        call: &Function,
-        arguments: &[FunctionArg],
-        distinct: &str,
-        over: &str,
-    ) -> SqlResult<Typed> {
+    fn listagg(&mut self, call: &Function, arguments: &[FunctionArg], distinct: &str, over: &str) -> SqlResult<Typed> {
         if !over.is_empty() {
             return Err(SqlError::unsupported("LISTAGG as a window function", "group instead"));
         }

@@ -79,11 +79,11 @@ fn literal(text: &str, to: SqlType, mode: Mode) -> SqlResult<Typed> {
         SqlType::TimestampTz => timestamp::parse_timestamp_tz(text).ok_or_else(invalid)?.to_string(),
         // Text becomes a SUPER string; only JSON_PARSE reads it as JSON.
         SqlType::Super => text_literal(&json::quoted(text)),
-        SqlType::Varchar(length) if mode == Mode::Assignment => {
-            text_literal(fit_text(text, length as usize)?)
-        }
+        SqlType::Varchar(length) if mode == Mode::Assignment => text_literal(fit_text(text, length as usize)?),
         SqlType::Unknown => text_literal(text),
-        SqlType::Char(_) | SqlType::Varchar(_) => convert(&text_literal(text), SqlType::Varchar(VARCHAR_MAX), to, mode)?,
+        SqlType::Char(_) | SqlType::Varchar(_) => {
+            convert(&text_literal(text), SqlType::Varchar(VARCHAR_MAX), to, mode)?
+        }
     };
     Ok(Typed::new(sql, to))
 }

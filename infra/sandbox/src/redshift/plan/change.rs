@@ -43,9 +43,10 @@ pub(crate) fn plan_insert(db: &Connection, facts: &Facts, insert: &ast::Insert) 
     let into = format!("INSERT INTO {} ({})", relation.storage(), names.join(", "));
     let fillers: Vec<String> = fillers.into_iter().map(|(_, sql)| sql).collect();
 
-    let source = insert.source.as_ref().ok_or_else(|| {
-        SqlError::unsupported("INSERT … DEFAULT VALUES", "use VALUES (DEFAULT, …)")
-    })?;
+    let source = insert
+        .source
+        .as_ref()
+        .ok_or_else(|| SqlError::unsupported("INSERT … DEFAULT VALUES", "use VALUES (DEFAULT, …)"))?;
     if let (SetExpr::Values(values), None, None) = (source.body.as_ref(), &source.with, &source.limit_clause) {
         let mut rows = Vec::with_capacity(values.rows.len());
         for row in &values.rows {
@@ -101,10 +102,7 @@ pub(crate) fn plan_delete(db: &Connection, facts: &Facts, delete: &ast::Delete) 
     let [target] = tables.as_slice() else {
         return Err(SqlError::unsupported("DELETE from several tables", "delete from each by itself"));
     };
-    if delete.returning.is_some()
-        || delete.limit.is_some()
-        || !delete.order_by.is_empty()
-        || !delete.tables.is_empty()
+    if delete.returning.is_some() || delete.limit.is_some() || !delete.order_by.is_empty() || !delete.tables.is_empty()
     {
         return Err(SqlError::unsupported("this form of DELETE", "use DELETE FROM … [USING …] WHERE …"));
     }
@@ -116,19 +114,19 @@ pub(crate) fn plan_delete(db: &Connection, facts: &Facts, delete: &ast::Delete) 
         Some(using) => {
             let others = planner.from(using)?;
             let filter = planner.filter(delete.selection.as_ref())?;
-            Ok(format!(
-                "DELETE FROM {storage} WHERE rowid IN (SELECT r0.rowid FROM {storage} AS r0, {others}{filter})"
-            ))
+            Ok(format!("DELETE FROM {storage} WHERE rowid IN (SELECT r0.rowid FROM {storage} AS r0, {others}{filter})"))
         }
     }
 }
 
 /// A table that rows can go into.
 pub(crate) fn table(db: &Connection, facts: &Facts, name: &RelationName) -> SqlResult<Relation> {
-    let relation =
-        catalog::resolve(db, &facts.search_path, name)?.ok_or_else(|| catalog::missing(name))?;
+    let relation = catalog::resolve(db, &facts.search_path, name)?.ok_or_else(|| catalog::missing(name))?;
     if relation.view_query.is_some() {
-        return Err(SqlError::new(format!("cannot change the view \"{}\": \"{}\" is not a table", relation.name, name)));
+        return Err(SqlError::new(format!(
+            "cannot change the view \"{}\": \"{}\" is not a table",
+            relation.name, name
+        )));
     }
     Ok(relation)
 }

@@ -230,7 +230,8 @@ impl Planner<'_> {
                 // With a constant number of digits the result shows just those.
                 match digits.parse::<u8>() {
                     Ok(digits) if digits < scale => {
-                        let ty = SqlType::Decimal { precision: (precision - scale + digits + 1).min(38), scale: digits };
+                        let ty =
+                            SqlType::Decimal { precision: (precision - scale + digits + 1).min(38), scale: digits };
                         self.cast(rounded, ty, Mode::Implicit)
                     }
                     _ => Ok(rounded),

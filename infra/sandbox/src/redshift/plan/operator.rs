@@ -15,7 +15,13 @@ pub(super) fn common_type(left: SqlType, right: SqlType) -> Option<SqlType> {
         (Unknown, Unknown) => Varchar(VARCHAR_MAX),
         (Unknown, other) | (other, Unknown) => other,
         (a, b) if a == b => a,
-        (a, b) if a.is_integer() && b.is_integer() => if a.integer_bits() > b.integer_bits() { a } else { b },
+        (a, b) if a.is_integer() && b.is_integer() => {
+            if a.integer_bits() > b.integer_bits() {
+                a
+            } else {
+                b
+            }
+        }
         (Real, Real) => Real,
         (a, b) if a.is_numeric() && b.is_numeric() && (a.is_float() || b.is_float()) => Double,
         (a, b) if a.is_numeric() && b.is_numeric() => {

@@ -170,7 +170,9 @@ fn output_order(columns: &[OutputColumn], terms: &[OrderByExpr]) -> SqlResult<St
             other => ordinal(other, columns.len())?.map(|position| position - 1),
         };
         let Some(position) = position else {
-            return Err(SqlError::new("ORDER BY on a UNION/INTERSECT/EXCEPT result must be on one of the result columns"));
+            return Err(SqlError::new(
+                "ORDER BY on a UNION/INTERSECT/EXCEPT result must be on one of the result columns",
+            ));
         };
         parts.push(format!("{} {}", position + 1, order_direction(term)?));
     }

@@ -1,6 +1,8 @@
 //! FROM: tables, views, system views, sub-SELECTs, joins, and arrays unnested beside their table.
 
-use sqlparser::ast::{Join, JoinConstraint, JoinOperator, ObjectName, ObjectNamePart, TableAlias, TableFactor, TableWithJoins};
+use sqlparser::ast::{
+    Join, JoinConstraint, JoinOperator, ObjectName, ObjectNamePart, TableAlias, TableFactor, TableWithJoins,
+};
 
 use super::scope::ScopeRelation;
 use super::{OutputColumn, Planner, Rows, system};
@@ -46,7 +48,12 @@ impl Planner<'_> {
             JoinOperator::Right(constraint) | JoinOperator::RightOuter(constraint) => ("RIGHT JOIN", constraint),
             JoinOperator::FullOuter(constraint) => ("FULL JOIN", constraint),
             JoinOperator::CrossJoin(JoinConstraint::None) => return Ok(format!("{left} CROSS JOIN {right}")),
-            other => return Err(SqlError::unsupported(format!("the join {other:?}"), "use INNER, LEFT, RIGHT or FULL JOIN")),
+            other => {
+                return Err(SqlError::unsupported(
+                    format!("the join {other:?}"),
+                    "use INNER, LEFT, RIGHT or FULL JOIN",
+                ));
+            }
         };
         let condition = match constraint {
             JoinConstraint::On(condition) => self.condition(condition, "JOIN/ON")?,
@@ -185,7 +192,8 @@ impl Planner<'_> {
         }
         let sql_alias = self.next_alias();
         let is_query = rows.sql.contains(' ') && !rows.sql.starts_with('(');
-        let sql = if is_query { format!("({}) AS {sql_alias}", rows.sql) } else { format!("{} AS {sql_alias}", rows.sql) };
+        let sql =
+            if is_query { format!("({}) AS {sql_alias}", rows.sql) } else { format!("{} AS {sql_alias}", rows.sql) };
         self.scope().relations.push(ScopeRelation { alias: sql_alias, name, schema, columns, merged: Vec::new() });
         Ok(sql)
     }

@@ -40,7 +40,9 @@ impl Planner<'_> {
         let distinct = match &select.distinct {
             None | Some(Distinct::All) => false,
             Some(Distinct::Distinct) => true,
-            Some(Distinct::On(_)) => return Err(SqlError::unsupported("DISTINCT ON", "use ROW_NUMBER() in a sub-SELECT")),
+            Some(Distinct::On(_)) => {
+                return Err(SqlError::unsupported("DISTINCT ON", "use ROW_NUMBER() in a sub-SELECT"));
+            }
         };
         let order = self.order(&items, order, distinct)?;
         let scope = self.scope();
@@ -100,7 +102,9 @@ impl Planner<'_> {
         for expression in expressions {
             let meant = match ordinal(expression, select.projection.len())? {
                 Some(position) => match &select.projection[position - 1] {
-                    SelectItem::UnnamedExpr(expression) | SelectItem::ExprWithAlias { expr: expression, .. } => expression,
+                    SelectItem::UnnamedExpr(expression) | SelectItem::ExprWithAlias { expr: expression, .. } => {
+                        expression
+                    }
                     _ => return Err(SqlError::unsupported("GROUP BY the position of a *", "name the column")),
                 },
                 None => self.alias_meant(expression, &select.projection)?.unwrap_or(expression),

@@ -50,8 +50,7 @@ impl Planner<'_> {
             names.push(name.clone());
             rest = after;
         }
-        let mut value =
-            if names.is_empty() { self.expression(root)? } else { self.compound_identifier(&names)? };
+        let mut value = if names.is_empty() { self.expression(root)? } else { self.compound_identifier(&names)? };
         for access in rest {
             value = match access {
                 AccessExpr::Dot(Expr::Identifier(name)) => members(value, &[fold_ident(name)])?,

@@ -1,4 +1,4 @@
-//! Dates and times: DATE_TRUNC, DATEADD, DATEDIFF, EXTRACT, intervals, adding days.
+//! Dates and times: `DATE_TRUNC`, DATEADD, DATEDIFF, EXTRACT, intervals, adding days.
 
 use sqlparser::ast::{BinaryOperator, Expr, Interval, Value};
 
@@ -121,13 +121,10 @@ impl Planner<'_> {
             (Date, "+" | "-", days) if days.is_integer() => {
                 Ok(Typed::new(format!("({} {operator} {})", left.sql, right.sql), Date))
             }
-            (days, "+", Date) if days.is_integer() => {
-                Ok(Typed::new(format!("({} + {})", left.sql, right.sql), Date))
+            (days, "+", Date) if days.is_integer() => Ok(Typed::new(format!("({} + {})", left.sql, right.sql), Date)),
+            (_, "-", _) if left.ty.is_time() && right.ty.is_time() => {
+                Err(SqlError::unsupported("the difference of two timestamps", "use DATEDIFF(second, earlier, later)"))
             }
-            (_, "-", _) if left.ty.is_time() && right.ty.is_time() => Err(SqlError::unsupported(
-                "the difference of two timestamps",
-                "use DATEDIFF(second, earlier, later)",
-            )),
             (a, _, b) => Err(SqlError::unsupported(
                 format!("{} {operator} {}", a.catalog_name(), b.catalog_name()),
                 "use DATEADD or an INTERVAL",

@@ -25,9 +25,7 @@ impl Planner<'_> {
         }
         let framed = is_aggregate(name) || matches!(name, "first_value" | "last_value" | "nth_value");
         if framed && !spec.order_by.is_empty() && spec.window_frame.is_none() {
-            return Err(SqlError::new(
-                "Aggregate window functions with an ORDER BY clause require a frame clause",
-            ));
+            return Err(SqlError::new("Aggregate window functions with an ORDER BY clause require a frame clause"));
         }
         if !framed && spec.window_frame.is_some() {
             return Err(SqlError::new(format!("a frame clause is not allowed with {name}")));

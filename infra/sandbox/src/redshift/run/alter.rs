@@ -77,8 +77,7 @@ fn add(db: &Connection, facts: &Facts, relation: &Relation, definition: &ColumnD
     }
     let storage = relation.storage();
     // Dropped columns are still in the storage: an ordinal is never used twice.
-    let used: i64 =
-        db.query_row("SELECT count(*) FROM pragma_table_info(?1)", [&storage], |row| row.get(0))?;
+    let used: i64 = db.query_row("SELECT count(*) FROM pragma_table_info(?1)", [&storage], |row| row.get(0))?;
     let column = Column {
         ordinal: used + 1,
         name: definition.name.clone(),

@@ -135,9 +135,7 @@ fn drop_relation(db: &Connection, facts: &Facts, relation: &Relation, cascade: b
         return Err(SqlError::new(format!(
             "cannot drop {kind} {} because other objects depend on it\n  Detail: view {} depends on {kind} {}\n  \
              Hint: Use DROP ... CASCADE to drop the dependent objects too.",
-            relation.name,
-            first.name,
-            relation.name
+            relation.name, first.name, relation.name
         )));
     }
     for dependent in dependents {

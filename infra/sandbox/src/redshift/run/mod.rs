@@ -77,7 +77,8 @@ fn together(
     tell: &mut dyn FnMut(Progress),
 ) -> Result<(), (usize, SqlError)> {
     let parsed: Vec<SqlResult<Statement>> = statements.iter().map(|sql| parse::parse(sql)).collect();
-    let only_reads = parsed.iter().all(|statement| matches!(statement, Ok(Statement::Query(_) | Statement::Set { .. }) | Err(_)));
+    let only_reads =
+        parsed.iter().all(|statement| matches!(statement, Ok(Statement::Query(_) | Statement::Set { .. }) | Err(_)));
     if only_reads {
         let reader = session.warehouse.reader(session.stop).map_err(|error| (0, error))?;
         reader.execute_batch("BEGIN").map_err(|error| (0, error.into()))?;

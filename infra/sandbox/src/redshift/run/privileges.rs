@@ -12,8 +12,7 @@ pub(super) fn grant(db: &Connection, facts: &Facts, grant: &GrantStatement) -> S
     match &grant.on {
         GrantTarget::Relations(names) => {
             for name in names {
-                let relation =
-                    catalog::resolve(db, &facts.search_path, name)?.ok_or_else(|| catalog::missing(name))?;
+                let relation = catalog::resolve(db, &facts.search_path, name)?.ok_or_else(|| catalog::missing(name))?;
                 objects.push(("relation", relation.schema, relation.name));
             }
         }
@@ -53,7 +52,9 @@ fn existing(db: &Connection, schema: &str) -> SqlResult<()> {
 
 fn record(db: &Connection, revoke: bool, entry: [&str; 5]) -> SqlResult<()> {
     let sql = match (revoke, entry[3]) {
-        (false, _) => "INSERT OR IGNORE INTO _grants (kind, schema, name, privilege, grantee) VALUES (?1, ?2, ?3, ?4, ?5)",
+        (false, _) => {
+            "INSERT OR IGNORE INTO _grants (kind, schema, name, privilege, grantee) VALUES (?1, ?2, ?3, ?4, ?5)"
+        }
         (true, "all") => {
             "DELETE FROM _grants WHERE kind = ?1 AND schema = ?2 AND name = ?3 AND ?4 = 'all' AND grantee = ?5"
         }

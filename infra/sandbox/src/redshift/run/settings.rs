@@ -22,9 +22,9 @@ impl Settings {
         let lower = value.to_ascii_lowercase();
         match name {
             "statement_timeout" => {
-                let limit: i64 = value
-                    .parse()
-                    .map_err(|_| SqlError::new(format!("invalid value for parameter \"statement_timeout\": \"{value}\"")))?;
+                let limit: i64 = value.parse().map_err(|_| {
+                    SqlError::new(format!("invalid value for parameter \"statement_timeout\": \"{value}\""))
+                })?;
                 if !(0..=2_147_483_647).contains(&limit) {
                     return Err(SqlError::new(format!(
                         "{limit} is outside the valid range for parameter \"statement_timeout\" (0 .. 2147483647)"
@@ -52,8 +52,12 @@ impl Settings {
             {
                 Ok(())
             }
-            "timezone" | "time zone" | "datestyle" | "enable_case_sensitive_identifier"
-            | "enable_case_sensitive_super_attribute" | "json_parse_truncate_strings" => {
+            "timezone"
+            | "time zone"
+            | "datestyle"
+            | "enable_case_sensitive_identifier"
+            | "enable_case_sensitive_super_attribute"
+            | "json_parse_truncate_strings" => {
                 Err(SqlError::unsupported(format!("SET {name} TO {value}"), "keep the default"))
             }
             other => Err(SqlError::new(format!("unrecognized configuration parameter \"{other}\""))),

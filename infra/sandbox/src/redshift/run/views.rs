@@ -29,7 +29,9 @@ pub(super) fn create(
         ));
     }
     let described = match plan_query(db, facts, &parsed) {
-        Ok(rows) => describe(&rows.columns.iter().map(|c| (c.name.clone(), settled(c.ty))).collect::<Vec<_>>(), columns)?,
+        Ok(rows) => {
+            describe(&rows.columns.iter().map(|c| (c.name.clone(), settled(c.ty))).collect::<Vec<_>>(), columns)?
+        }
         // Late binding: what it reads may come later.
         Err(_) if late_binding => Vec::new(),
         Err(error) => return Err(error),

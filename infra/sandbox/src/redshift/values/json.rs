@@ -12,8 +12,8 @@ pub(crate) struct JsonError {
 
 type JsonResult<T> = Result<T, JsonError>;
 
-/// Far deeper than any warehouse value, and shallow enough for a thread's stack.
-const MAX_DEPTH: usize = 512;
+/// SUPER's nesting limit (database developer guide, limitations-super).
+const MAX_DEPTH: usize = 1_000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -193,7 +193,11 @@ pub(crate) fn whole(json: &[u8]) -> JsonResult<&[u8]> {
     let start = skip_space(json, 0);
     let end = skip_value(json, start)?;
     let after = skip_space(json, end);
-    if after == json.len() { Ok(&json[start..end]) } else { Err(JsonError { at: after, reason: "more than one value" }) }
+    if after == json.len() {
+        Ok(&json[start..end])
+    } else {
+        Err(JsonError { at: after, reason: "more than one value" })
+    }
 }
 
 /// The last member of that (plain) name; of a valid object only.
@@ -306,10 +310,14 @@ mod tests {
 
     #[test]
     fn strict_json_is_accepted_and_nothing_else() {
-        for right in ["{}", "[]", "0", "-1.5e+10", "\"\\u00e9\\n\"", "{\"a\":[1,{\"b\":null}],\"c\":true}", " [ 1 , 2 ] "] {
+        for right in
+            ["{}", "[]", "0", "-1.5e+10", "\"\\u00e9\\n\"", "{\"a\":[1,{\"b\":null}],\"c\":true}", " [ 1 , 2 ] "]
+        {
             assert!(whole(right.as_bytes()).is_ok(), "{right}");
         }
-        for wrong in ["", "{", "01", "1.", "+1", ".5", "{a:1}", "[1,]", "{\"a\":1,}", "tru", "\"\\x\"", "1 2", "'a'", "\"a"] {
+        for wrong in
+            ["", "{", "01", "1.", "+1", ".5", "{a:1}", "[1,]", "{\"a\":1,}", "tru", "\"\\x\"", "1 2", "'a'", "\"a"]
+        {
             assert!(whole(wrong.as_bytes()).is_err(), "{wrong}");
         }
         assert!(whole("[".repeat(600).as_bytes()).is_err());

@@ -70,7 +70,8 @@ pub(crate) fn parse_float(text: &str, ty: SqlType) -> SqlResult<f64> {
     let looks_right = trimmed.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'.' | b'e' | b'E'));
     let invalid = || SqlError::new(format!("invalid input syntax for type {}: \"{trimmed}\"", ty.catalog_name()));
     let value: f64 = if looks_right { trimmed.parse().map_err(|_| invalid())? } else { return Err(invalid()) };
-    checked_float(value, ty).ok_or_else(|| SqlError::new(format!("\"{trimmed}\" is out of range for {}", ty.catalog_name())))
+    checked_float(value, ty)
+        .ok_or_else(|| SqlError::new(format!("\"{trimmed}\" is out of range for {}", ty.catalog_name())))
 }
 
 /// The value as the type holds it; `None` when it is too large for it.

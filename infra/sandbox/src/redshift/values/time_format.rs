@@ -5,7 +5,17 @@ use super::timestamp::{civil, days_from_civil};
 use crate::redshift::error::{SqlError, SqlResult};
 
 const MONTHS: [&str; 12] = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
     "December",
 ];
 const DAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
@@ -48,8 +58,7 @@ pub(crate) fn to_char(micros: i64, pattern: &str) -> SqlResult<String> {
 }
 
 /// Numbers have no case, so these mean what their capitals mean.
-const LOWER: [&str; 14] =
-    ["yyyy", "hh24", "hh12", "ddd", "yy", "mm", "dd", "hh", "mi", "ss", "ms", "us", "iw", "q"];
+const LOWER: [&str; 14] = ["yyyy", "hh24", "hh12", "ddd", "yy", "mm", "dd", "hh", "mi", "ss", "ms", "us", "iw", "q"];
 
 fn part(micros: i64, token: &str) -> String {
     let c = civil(micros);

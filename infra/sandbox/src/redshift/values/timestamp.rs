@@ -192,10 +192,7 @@ pub(crate) fn format_date(days: i64) -> String {
 /// `YYYY-MM-DD HH:MI:SS[.ffffff]`, trailing zeros of the fraction left out.
 pub(crate) fn format_timestamp(micros: i64) -> String {
     let c = civil(micros);
-    let mut text = format!(
-        "{:04}-{:02}-{:02} {:02}:{:02}:{:02}",
-        c.year, c.month, c.day, c.hour, c.minute, c.second
-    );
+    let mut text = format!("{:04}-{:02}-{:02} {:02}:{:02}:{:02}", c.year, c.month, c.day, c.hour, c.minute, c.second);
     if c.micros != 0 {
         let fraction = format!("{:06}", c.micros);
         text.push('.');
@@ -250,8 +247,16 @@ mod tests {
     #[test]
     fn wrong_dates_and_too_fine_fractions_are_rejected() {
         for wrong in [
-            "2019-02-30", "2019-13-01", "2019-02-11T25:00:00", "2019-02-11T05:09:12.1234567Z", "1549861752", "",
-            "2019-02-11T05:09:12X", "12 May 2019", "2019-02-11T", "0000-01-01",
+            "2019-02-30",
+            "2019-13-01",
+            "2019-02-11T25:00:00",
+            "2019-02-11T05:09:12.1234567Z",
+            "1549861752",
+            "",
+            "2019-02-11T05:09:12X",
+            "12 May 2019",
+            "2019-02-11T",
+            "0000-01-01",
         ] {
             assert_eq!(parse(wrong), None, "{wrong}");
         }

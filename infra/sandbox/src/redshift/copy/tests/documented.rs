@@ -16,7 +16,7 @@ fn text(case: &Value, name: &str) -> String {
 
 #[test]
 fn the_documented_cases_load_the_documented_rows() {
-    let folder = [shared_data(), PathBuf::from("/work/shared/data/redshift-copy")].into_iter().find(|path| path.exists());
+    let folder = Some(shared_data()).filter(|path| path.exists());
     let Some(folder) = folder else {
         println!("skipped: the documented cases are not at hand");
         return;

@@ -58,7 +58,8 @@ fn an_error_names_the_file_the_objects_last_line_and_the_column() {
     bench.objects.put("data", "{\"a\":1}\n{\n \"a\": 2,\n \"name\": \"too long\"\n}\n{\"a\":3}");
     bench.fails("COPY t FROM 's3://b/data' IAM_ROLE default JSON 'auto'");
     assert_eq!(bench.row(DETAIL), "5|name|varchar|4|1204|String length exceeds DDL length");
-    let names = bench.row("SELECT file_name, octet_length(file_name) FROM sys_load_error_detail WHERE file_name LIKE 's3://b/%'");
+    let names = bench
+        .row("SELECT file_name, octet_length(file_name) FROM sys_load_error_detail WHERE file_name LIKE 's3://b/%'");
     assert_eq!(names, format!("{:<256}|11", "s3://b/data"));
     assert_eq!(bench.row("SELECT status, error_count FROM sys_load_history"), "aborted|1");
 }
@@ -137,8 +138,12 @@ fn missing_things_fail_with_redshifts_words() {
         "Cannot COPY into nonexistent table nowhere"
     );
     assert_eq!(fails("'s3://b/gone' JSON 'auto'"), "The specified S3 prefix 'gone' does not exist");
-    assert!(fails("'s3://b/gone' JSON 'auto' MANIFEST").starts_with("Problem reading manifest file - S3ServiceException"));
-    assert!(fails("'s3://b/manifest' JSON 'auto' MANIFEST").starts_with("Mandatory url is not present in manifest file"));
+    assert!(
+        fails("'s3://b/gone' JSON 'auto' MANIFEST").starts_with("Problem reading manifest file - S3ServiceException")
+    );
+    assert!(
+        fails("'s3://b/manifest' JSON 'auto' MANIFEST").starts_with("Mandatory url is not present in manifest file")
+    );
     assert!(fails("'s3://b/optional' JSON 'auto' MANIFEST").starts_with("No files found"));
     assert!(fails("'s3://b/data' JSON 'auto' MANIFEST").starts_with("Problem reading manifest file - malformed"));
     assert!(fails("'s3://b/data' JSON 's3://b/gone'").starts_with("jsonpath file 's3://b/gone' was not found"));

@@ -25,7 +25,10 @@ fn listed_columns_without_a_key_are_null_and_unlisted_ones_take_their_default() 
     bench.ok("CREATE TABLE t (a INT DEFAULT 1, b INT DEFAULT 2, at TIMESTAMP DEFAULT SYSDATE)");
     bench.objects.put("data", "{\"b\":5}{\"a\":7,\"other\":[{}]} \n\t{}");
     assert_eq!(bench.ok("COPY t (a, b) FROM 's3://b/data' IAM_ROLE 'arn:aws:iam::0:role/r' JSON 'auto'"), 3);
-    assert_eq!(bench.rows("SELECT a, b, at IS NULL FROM t ORDER BY a, b"), ["7|NULL|false", "NULL|5|false", "NULL|NULL|false"]);
+    assert_eq!(
+        bench.rows("SELECT a, b, at IS NULL FROM t ORDER BY a, b"),
+        ["7|NULL|false", "NULL|5|false", "NULL|NULL|false"]
+    );
 }
 
 #[test]
@@ -107,7 +110,10 @@ fn noshred_takes_the_whole_object() {
 fn options_change_text_only_when_asked() {
     let bench = Bench::new();
     bench.ok("CREATE TABLE t (v VARCHAR(4))");
-    bench.objects.put("data", [&b"{\"v\":\"abcdef\"}{\"v\":\"  \"}{\"v\":\"\"}{\"v\":\"a"[..], &[0xff], b"b\"}{\"v\":\"b  \"}"].concat());
+    bench.objects.put(
+        "data",
+        [&b"{\"v\":\"abcdef\"}{\"v\":\"  \"}{\"v\":\"\"}{\"v\":\"a"[..], &[0xff], b"b\"}{\"v\":\"b  \"}"].concat(),
+    );
     copy(&bench, "t", "JSON 'auto' TRUNCATECOLUMNS BLANKSASNULL EMPTYASNULL ACCEPTINVCHARS '^' TRIMBLANKS");
     assert_eq!(bench.rows("SELECT v FROM t ORDER BY v"), ["a^b", "abcd", "b", "NULL", "NULL"]);
 }
@@ -131,7 +137,9 @@ fn the_load_is_logged_with_its_counts() {
     let outcomes = bench.batch(&[copy, "SELECT pg_last_copy_count()"]).unwrap();
     assert_eq!(outcomes[0].rows, 2);
     assert_eq!(
-        bench.row("SELECT status, table_name, data_source, loaded_rows, source_file_count, error_count FROM sys_load_history"),
+        bench.row(
+            "SELECT status, table_name, data_source, loaded_rows, source_file_count, error_count FROM sys_load_history"
+        ),
         "completed|t|s3://b/data|2|1|0"
     );
 }

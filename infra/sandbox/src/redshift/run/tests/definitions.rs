@@ -23,7 +23,9 @@ fn a_table_is_made_once() {
 #[test]
 fn defaults_fill_columns_that_are_left_out() {
     let bench = Bench::new();
-    bench.ok("CREATE TABLE t (a INT DEFAULT 1 + 1, b VARCHAR(9) DEFAULT 'none' NOT NULL, at TIMESTAMP DEFAULT GETDATE())");
+    bench.ok(
+        "CREATE TABLE t (a INT DEFAULT 1 + 1, b VARCHAR(9) DEFAULT 'none' NOT NULL, at TIMESTAMP DEFAULT GETDATE())",
+    );
     bench.ok("INSERT INTO t (a) VALUES (DEFAULT), (7)");
     bench.ok("ALTER TABLE t ADD COLUMN c BIGINT DEFAULT 5");
     assert_eq!(bench.rows("SELECT a, b, c, at IS NULL FROM t ORDER BY a"), ["2|none|5|false", "7|none|5|false"]);

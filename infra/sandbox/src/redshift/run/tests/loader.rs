@@ -99,10 +99,8 @@ fn an_empty_gate_does_not_let_a_load_pass() {
 fn a_replace_deletes_the_rows_of_its_sources() {
     let bench = bench();
     send(&bench, &load("b-1", 2)).unwrap();
-    let deleted = bench.ok(
-        "DELETE FROM \"events\".\"page_view\" WHERE \"_source\" IN (SELECT \"source_id\" FROM \
-         \"log_router\".\"ledger_page_view\" WHERE \"batch\" = 'b-1')",
-    );
+    let deleted = bench.ok("DELETE FROM \"events\".\"page_view\" WHERE \"_source\" IN (SELECT \"source_id\" FROM \
+         \"log_router\".\"ledger_page_view\" WHERE \"batch\" = 'b-1')");
     assert_eq!(deleted, 2);
 }
 
@@ -144,7 +142,8 @@ fn a_guard_over_a_thousand_sources_is_no_deeper_than_the_engine_allows() {
         "SELECT CAST('a' || MIN(\"source_id\") AS INTEGER) FROM \"log_router\".\"ledger_page_view\" WHERE {}",
         terms.join(" OR ")
     );
-    let found = std::thread::Builder::new().stack_size(64 << 20).spawn(move || bench.row(&sql)).unwrap().join().unwrap();
+    let found =
+        std::thread::Builder::new().stack_size(64 << 20).spawn(move || bench.row(&sql)).unwrap().join().unwrap();
     assert_eq!(found, "NULL");
 }
 
@@ -155,13 +154,15 @@ fn a_varchar_is_widened_alone_and_never_in_a_batch() {
     bench.ok("INSERT INTO events.page_view (name) VALUES ('abcd')");
     let widen = "ALTER TABLE \"events\".\"page_view\" ALTER COLUMN \"name\" TYPE VARCHAR(16)";
     let (index, error) = bench.run(&["SELECT 1", widen], Grouping::Together).unwrap_err();
-    assert_eq!((index, error.to_string().as_str()), (1, "ALTER TABLE ALTER COLUMN cannot run inside a transaction block"));
+    assert_eq!(
+        (index, error.to_string().as_str()),
+        (1, "ALTER TABLE ALTER COLUMN cannot run inside a transaction block")
+    );
     bench.ok(widen);
     assert_eq!(bench.fails(widen), "target column size should be different");
     bench.ok("INSERT INTO events.page_view (name) VALUES ('abcdefgh')");
-    assert!(bench.fails("ALTER TABLE events.page_view ALTER COLUMN name TYPE VARCHAR(5)").contains("longer than 5 bytes"));
-    assert_eq!(
-        bench.row("SELECT character_maximum_length FROM svv_columns WHERE column_name = 'name'"),
-        "16"
+    assert!(
+        bench.fails("ALTER TABLE events.page_view ALTER COLUMN name TYPE VARCHAR(5)").contains("longer than 5 bytes")
     );
+    assert_eq!(bench.row("SELECT character_maximum_length FROM svv_columns WHERE column_name = 'name'"), "16");
 }

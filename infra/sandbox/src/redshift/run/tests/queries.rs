@@ -42,7 +42,10 @@ fn grouping_is_strict() {
         bench.rows("SELECT date_trunc('month', at) AS m, COUNT(*) FROM s.orders GROUP BY m ORDER BY m"),
         ["2026-01-01 00:00:00|3", "2026-02-01 00:00:00|1"]
     );
-    assert_eq!(bench.rows("SELECT upper(customer) || '!' FROM s.orders GROUP BY upper(customer) ORDER BY 1"), ["ANN!", "BOB!", "NULL"]);
+    assert_eq!(
+        bench.rows("SELECT upper(customer) || '!' FROM s.orders GROUP BY upper(customer) ORDER BY 1"),
+        ["ANN!", "BOB!", "NULL"]
+    );
     assert_eq!(
         bench.fails("SELECT customer, at, COUNT(*) FROM s.orders GROUP BY customer"),
         "column \"orders.at\" must appear in the GROUP BY clause or be used in an aggregate function"
@@ -69,15 +72,28 @@ fn sub_selects_ctes_and_set_operations_nest() {
         bench.rows("WITH big AS (SELECT * FROM s.orders WHERE amount > (SELECT AVG(amount) FROM s.orders)), names(n) AS (SELECT customer FROM big) SELECT n FROM names ORDER BY n"),
         ["ann", "bob"]
     );
-    assert_eq!(bench.rows("SELECT name FROM customers c WHERE EXISTS (SELECT 1 FROM s.orders o WHERE o.customer = c.name)"), ["ann"]);
-    assert_eq!(bench.rows("SELECT name FROM customers WHERE name NOT IN (SELECT customer FROM s.orders WHERE customer IS NOT NULL)"), ["cid"]);
+    assert_eq!(
+        bench.rows("SELECT name FROM customers c WHERE EXISTS (SELECT 1 FROM s.orders o WHERE o.customer = c.name)"),
+        ["ann"]
+    );
+    assert_eq!(
+        bench.rows(
+            "SELECT name FROM customers WHERE name NOT IN (SELECT customer FROM s.orders WHERE customer IS NOT NULL)"
+        ),
+        ["cid"]
+    );
     assert_eq!(bench.rows("SELECT 1 UNION ALL SELECT 2.5 UNION SELECT 1 ORDER BY 1"), ["1.0", "2.5"]);
     assert_eq!(bench.rows("SELECT id FROM s.orders INTERSECT SELECT 2"), ["2"]);
     assert_eq!(bench.rows("(SELECT id FROM s.orders EXCEPT SELECT 2) ORDER BY id DESC LIMIT 2"), ["4", "3"]);
     assert_eq!(bench.rows("SELECT 'a' AS x UNION ALL SELECT NULL ORDER BY x"), ["a", "NULL"]);
     assert!(bench.fails("SELECT 1 UNION SELECT 1, 2").contains("same number of columns"));
     assert!(bench.fails("SELECT (SELECT id FROM s.orders)").contains("more than one row"));
-    assert_eq!(bench.row("SELECT (SELECT MAX(id) FROM s.orders o WHERE o.customer = c.name) FROM customers c WHERE name = 'ann'"), "3");
+    assert_eq!(
+        bench.row(
+            "SELECT (SELECT MAX(id) FROM s.orders o WHERE o.customer = c.name) FROM customers c WHERE name = 'ann'"
+        ),
+        "3"
+    );
 }
 
 #[test]

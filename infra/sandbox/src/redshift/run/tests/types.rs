@@ -34,7 +34,10 @@ fn decimals_keep_their_digits_and_sort_as_numbers() {
     assert_eq!(bench.row("SELECT SUM(v), AVG(v), MIN(v), MAX(v), COUNT(v) FROM d"), "116.04|29.01|-3.46|100.00|4");
     assert_eq!(bench.rows("SELECT v FROM d WHERE v > 9.49 AND v < 10.001 ORDER BY 1 DESC"), ["10.00", "9.50"]);
     assert_eq!(bench.fails("INSERT INTO d VALUES (123456789.5)"), "Numeric data overflow (result precision)");
-    assert_eq!(bench.row("SELECT 12345678901234567890123456789012345678 - 1"), "12345678901234567890123456789012345677");
+    assert_eq!(
+        bench.row("SELECT 12345678901234567890123456789012345678 - 1"),
+        "12345678901234567890123456789012345677"
+    );
 }
 
 #[test]
@@ -54,7 +57,10 @@ fn text_compares_by_case_and_null_swallows_concatenation() {
     let bench = Bench::new();
     assert_eq!(bench.row("SELECT 'a' = 'A', 'abc' LIKE 'A%', 'abc' ILIKE 'A%', 'a' || NULL"), "false|false|true|NULL");
     assert_eq!(bench.row("SELECT 'n: ' || 5, 'd: ' || 1.50, 'x' || '2026-01-01'::date"), "n: 5|d: 1.50|x2026-01-01");
-    assert_eq!(bench.row(r"SELECT 'it''s', 'a\\b', 'tab\tx', 'a_b' LIKE 'a\\_b', 'axb' LIKE 'a\\_b'"), "it's|a\\b|tab\tx|true|false");
+    assert_eq!(
+        bench.row(r"SELECT 'it''s', 'a\\b', 'tab\tx', 'a_b' LIKE 'a\\_b', 'axb' LIKE 'a\\_b'"),
+        "it's|a\\b|tab\tx|true|false"
+    );
 }
 
 #[test]
@@ -80,7 +86,10 @@ fn timestamps_compare_across_spellings_and_show_one_form() {
         bench.row("SELECT COUNT(*) FROM e WHERE at > '2026-11-05 09:00' AND tz < '2026-11-05T10:00:00+01:00' AND d = '2026-11-05' AND d < at"),
         "1"
     );
-    assert_eq!(bench.row("SELECT d + 1, d - '2026-11-01', at + interval '1 month', at - interval '90' minute FROM e"), "2026-11-06|4|2026-12-05 10:00:00.5|2026-11-05 08:30:00.5");
+    assert_eq!(
+        bench.row("SELECT d + 1, d - '2026-11-01', at + interval '1 month', at - interval '90' minute FROM e"),
+        "2026-11-06|4|2026-12-05 10:00:00.5|2026-11-05 08:30:00.5"
+    );
     assert!(bench.fails("SELECT at - tz FROM e").contains("DATEDIFF"));
 }
 
@@ -102,24 +111,38 @@ fn an_assignment_between_unlike_types_must_be_cast() {
     bench.ok("INSERT INTO n VALUES (1.6, 2, 3, NULL)");
     assert_eq!(bench.row("SELECT i, f, v FROM n"), "2|2.0|3");
     let message = bench.fails("INSERT INTO n (i) SELECT v FROM n");
-    assert!(message.starts_with("column \"i\" is of type integer but expression is of type character varying"), "{message}");
+    assert!(
+        message.starts_with("column \"i\" is of type integer but expression is of type character varying"),
+        "{message}"
+    );
     let message = bench.fails("UPDATE n SET at = 5");
-    assert!(message.starts_with("column \"at\" is of type timestamp without time zone but expression is of type integer"), "{message}");
+    assert!(
+        message.starts_with("column \"at\" is of type timestamp without time zone but expression is of type integer"),
+        "{message}"
+    );
 }
 
 #[test]
 fn super_is_navigated_compared_and_shown_as_json() {
     let bench = Bench::new();
     bench.ok("CREATE TABLE s (id INTEGER, p SUPER)");
-    bench.ok("INSERT INTO s SELECT 1, JSON_PARSE('{\"a\": {\"b\": [10, 20.50, {\"c\": \"x\"}]}, \"n\": null, \"B\": true}')");
+    bench.ok(
+        "INSERT INTO s SELECT 1, JSON_PARSE('{\"a\": {\"b\": [10, 20.50, {\"c\": \"x\"}]}, \"n\": null, \"B\": true}')",
+    );
     bench.ok("INSERT INTO s VALUES (2, 'plain')");
-    assert_eq!(bench.row("SELECT p FROM s WHERE id = 1"), "{\"a\":{\"b\":[10,20.50,{\"c\":\"x\"}]},\"n\":null,\"B\":true}");
+    assert_eq!(
+        bench.row("SELECT p FROM s WHERE id = 1"),
+        "{\"a\":{\"b\":[10,20.50,{\"c\":\"x\"}]},\"n\":null,\"B\":true}"
+    );
     assert_eq!(bench.row("SELECT p FROM s WHERE id = 2"), "\"plain\"");
     assert_eq!(bench.row("SELECT p.a.b[1], s.p.a.b[2].c, p.a.b[9], p.n FROM s WHERE id = 1"), "20.50|\"x\"|NULL|NULL");
     assert_eq!(bench.row("SELECT id FROM s WHERE p.a.b[0] = 10"), "1");
     assert_eq!(bench.row("SELECT id FROM s WHERE p.a.b[2].c = 'x'"), "1");
     assert_eq!(bench.row("SELECT p.a.b[2].c::varchar || '!', p.a.b[0]::int + 1 FROM s WHERE id = 1"), "x!|11");
-    assert_eq!(bench.row("SELECT json_typeof(p.a.b), get_array_length(p.a.b), json_serialize(p.a.b[2]) FROM s WHERE id = 1"), "array|3|{\"c\":\"x\"}");
+    assert_eq!(
+        bench.row("SELECT json_typeof(p.a.b), get_array_length(p.a.b), json_serialize(p.a.b[2]) FROM s WHERE id = 1"),
+        "array|3|{\"c\":\"x\"}"
+    );
     assert_eq!(bench.rows("SELECT id, e FROM s, s.p.a.b AS e"), ["1|10", "1|20.50", "1|{\"c\":\"x\"}"]);
     assert!(bench.fails("SELECT e FROM s, s.p.a AS e").contains("unnesting a SUPER value that is no array"));
 }
