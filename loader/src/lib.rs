@@ -1,6 +1,6 @@
 //! The loader: gathers load requests per table and COPYs their parts into Redshift, each source exactly once.
 //!
-//! The way of a request: [`receive`] takes it in, `pending` lets it wait for its table, `work` sees a batch
+//! The way of a request: `receive` takes it in, `pending` lets it wait for its table, `work` sees a batch
 //! through, `load` is one try at it, `transaction` what Redshift is told. Its only memory is the ledger
 //! in Redshift; everything held in this process may be lost at any time.
 
@@ -50,7 +50,7 @@ struct Loader {
     shutdown: CancellationToken,
 }
 
-/// What a run did.
+/// What a run knows that it did; a load whose reply was lost is in the ledger and not in here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
     /// Load transactions that committed.

@@ -129,13 +129,15 @@ impl Router {
         let seal = seal_of(&source, &self.rules.routing_id, &routed, sealed_at);
         self.seal_and_announce(seal, &uri).await?;
         let counts = &routed.counts;
+        let by_reason: Vec<String> = counts.by_reason.iter().map(|(reason, n)| format!("{reason}={n}")).collect();
+        let by_reason = by_reason.join(" ");
         tracing::info!(
             source.key,
             source.bytes,
             records = counts.read,
             routed = counts.routed,
             quarantined = counts.quarantined,
-            by_reason = ?counts.by_reason,
+            by_reason,
             parts = part_count,
             bytes = counts.bytes,
             duration_ms = started.elapsed().as_millis() as u64,

@@ -20,7 +20,9 @@ async fn stack_with_files() -> Stack {
 fn expected() -> BTreeMap<String, u64> {
     let mut tables = BTreeMap::new();
     for n in 0..FILES {
-        for (event_type, records) in fixtures::shop(n, LINES).collect::<Vec<_>>().iter().collect::<fixtures::Tally>().events {
+        for (event_type, records) in
+            fixtures::shop(n, LINES).collect::<Vec<_>>().iter().collect::<fixtures::Tally>().events
+        {
             *tables.entry(event_type.to_string()).or_default() += records;
         }
     }
@@ -56,7 +58,8 @@ async fn a_loader_killed_in_the_middle_and_started_again_ends_in_the_same_tables
     let stack = stack_with_files().await;
     stack.route().await;
     let loader = Running::start(run(&stack, "loader"));
-    let committed = || async { stack.try_query("SELECT COUNT(*) FROM log_router.loads").await.is_ok_and(|r| r[0][0] != "0") };
+    let committed =
+        || async { stack.try_query("SELECT COUNT(*) FROM log_router.loads").await.is_ok_and(|r| r[0][0] != "0") };
     eventually("the first commit", committed).await;
     loader.kill();
     let again = crate::process::output(run(&stack, "loader")).await;

@@ -30,7 +30,12 @@ async fn up_prints_one_ready_line_provisions_and_stops_on_sigterm() {
 async fn sql_answers_in_three_formats_and_fails_with_the_warehouse_error() {
     let stack = Stack::start().await;
     let csv = output(sql(&stack, &["SELECT 1 AS one, 'a,b' AS text", "--format", "csv"])).await;
-    assert_eq!(String::from_utf8_lossy(&csv.stdout), "one,text\n1,\"a,b\"\n", "{}", String::from_utf8_lossy(&csv.stderr));
+    assert_eq!(
+        String::from_utf8_lossy(&csv.stdout),
+        "one,text\n1,\"a,b\"\n",
+        "{}",
+        String::from_utf8_lossy(&csv.stderr)
+    );
     let json = output(sql(&stack, &["SELECT 1 AS one, NULL AS nothing", "--format", "json"])).await;
     let value: serde_json::Value = serde_json::from_slice(&json.stdout).expect("JSON");
     assert!(value.to_string().contains("\"one\":1"), "{value}");

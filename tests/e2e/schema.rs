@@ -20,7 +20,9 @@ async fn a_second_file_adds_its_fields_and_earlier_rows_have_none() {
     assert_eq!(before[..3].iter().map(|c| c.0.as_str()).collect::<Vec<_>>(), ["_source", "_line", "_loaded_at"]);
     assert!(has(&before, "id", "bigint") && has(&before, "user_name", "character varying"), "{before:?}");
 
-    let second = [r#"{"event":"view","id":2,"user":{"name":"Bo","age":7},"tags":["a"],"at":"2025-06-01T09:00:00Z","ok":true,"score":1.5}"#];
+    let second = [
+        r#"{"event":"view","id":2,"user":{"name":"Bo","age":7},"tags":["a"],"at":"2025-06-01T09:00:00Z","ok":true,"score":1.5}"#,
+    ];
     stack.put_lines("2.json.gz", second).await;
     stack.route_and_load().await;
     let after = columns(&stack, "view").await;

@@ -53,7 +53,8 @@ impl Stack {
         let path = dir.path().join("log-router.toml");
         std::fs::write(&path, &text).expect("written");
         let settings = Settings::parse(&path, &text, BTreeMap::new()).expect("valid settings");
-        let sandbox = Sandbox::start(SandboxOptions { port: 0, dir: dir.path().join("sandbox") }).await.expect("started");
+        let sandbox =
+            Sandbox::start(SandboxOptions { port: 0, dir: dir.path().join("sandbox") }).await.expect("started");
         let clients = Clients::for_endpoint(&sandbox.endpoint()).await;
         sandbox::provision::provision(&settings, &clients).await.expect("provisioned");
         Self { clients, settings, sandbox: Some(sandbox), dir }
@@ -143,7 +144,8 @@ impl Stack {
         let execute = redshift.execute_statement().workgroup_name("analytics").database("dev").sql(sql);
         let id = execute.send().await.map_err(|e| format!("{e:?}"))?.id.expect("an id");
         let statement = loop {
-            let described = redshift.describe_statement().id(&id).wait_time_seconds(10).send().await.expect("described");
+            let described =
+                redshift.describe_statement().id(&id).wait_time_seconds(10).send().await.expect("described");
             match described.status.clone() {
                 Some(StatusString::Finished) => break described,
                 Some(StatusString::Failed | StatusString::Aborted) => return Err(described.error.unwrap_or_default()),
@@ -213,7 +215,8 @@ impl Stack {
     pub(crate) async fn set_visibility(&self, queue: &str, seconds: u32) {
         use aws_sdk_sqs::types::QueueAttributeName::VisibilityTimeout;
         let url = self.queue_url(queue).await;
-        let set = self.clients.sqs.set_queue_attributes().queue_url(url).attributes(VisibilityTimeout, seconds.to_string());
+        let set =
+            self.clients.sqs.set_queue_attributes().queue_url(url).attributes(VisibilityTimeout, seconds.to_string());
         set.send().await.expect("set");
     }
 }

@@ -3,12 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context;
 use clap::{Parser, Subcommand};
 use common::clients::Clients;
 use common::settings::{DEFAULT_CONFIG, Settings, SettingsError};
 
-use crate::sql_command::{SqlArguments, run_sql};
+use crate::sql_command::{SqlArguments, Unreachable, run_sql};
 use crate::{DEFAULT_REGION, Sandbox, SandboxOptions, demo, provision};
 
 const DEFAULT_PORT: u16 = 4566;
@@ -95,7 +94,10 @@ async fn sql_on(config: Option<&Path>, arguments: &SqlArguments) -> anyhow::Resu
     let clients = Clients::for_endpoint(&endpoint).await;
     run_sql(&clients.redshift, settings.as_ref().map(|settings| &settings.loader), arguments)
         .await
-        .with_context(|| format!("at {endpoint}"))
+        .map_err(|error| match error.is::<Unreachable>() {
+            true => error.context(format!("no sandbox answers at {endpoint}: start one with sandbox up")),
+            false => error,
+        })
 }
 
 /// The SDKs' own variable, as the ready line tells people to export it.

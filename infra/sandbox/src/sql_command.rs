@@ -137,14 +137,19 @@ fn value_of(field: &Field) -> Value {
     }
 }
 
+/// No service answered at all.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Unreachable(String);
+
 /// The service's own words where there are any: an SDK error prints only "service error".
 fn service_text<E, R>(error: aws_sdk_redshiftdata::error::SdkError<E, R>) -> anyhow::Error
 where
-    E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
+    E: std::error::Error + aws_sdk_redshiftdata::error::ProvideErrorMetadata + Send + Sync + 'static,
     R: std::fmt::Debug + Send + Sync + 'static,
 {
     match error.message() {
         Some(message) => anyhow::anyhow!("{message}"),
-        None => anyhow::Error::from(error),
+        None => Unreachable(common::telemetry::chain(&error)).into(),
     }
 }

@@ -72,12 +72,14 @@ impl Warehouse {
                 self.writer_free.notify_all();
                 return Err(SqlError::Cancelled);
             }
-            if turns.waiting.front() == Some(&ticket) {
-                if let Some(mut connection) = turns.connection.take() {
-                    turns.waiting.pop_front();
-                    watch(&mut connection, stop)?;
-                    return Ok(Writer { warehouse: self, connection: Some(connection) });
-                }
+            if turns.waiting.front() == Some(&ticket)
+                && let Some(connection) = turns.connection.take()
+            {
+                turns.waiting.pop_front();
+                drop(turns);
+                let mut writer = Writer { warehouse: self, connection: Some(connection) };
+                watch(&mut writer, stop)?;
+                return Ok(writer);
             }
             turns = self.writer_free.wait(turns).unwrap_or_else(PoisonError::into_inner);
         }

@@ -27,11 +27,10 @@ impl Api {
     }
 
     async fn raw(&self, operation: &str, mut body: Value) -> (u16, Value) {
-        if let Value::Object(members) = &mut body {
-            if operation.contains("Execute") || operation.starts_with("List") || operation == "DescribeTable" {
-                members.entry("Database").or_insert("dev".into());
-                members.entry("WorkgroupName").or_insert("wg".into());
-            }
+        let targeted = operation.contains("Execute") || operation.starts_with("List") || operation == "DescribeTable";
+        if let (Value::Object(members), true) = (&mut body, targeted) {
+            members.entry("Database").or_insert("dev".into());
+            members.entry("WorkgroupName").or_insert("wg".into());
         }
         let response = Arc::clone(&self.service).handle(operation, Bytes::from(body.to_string())).await;
         assert_eq!(response.headers()["content-type"], "application/x-amz-json-1.1");

@@ -23,9 +23,9 @@ pub(crate) use reader::Reader;
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Statement {
     Query(Box<Query>),
-    Insert(ast::Insert),
-    Update(ast::Update),
-    Delete(ast::Delete),
+    Insert(Box<ast::Insert>),
+    Update(Box<ast::Update>),
+    Delete(Box<ast::Delete>),
     Copy(CopyStatement),
     CreateSchema {
         name: String,
@@ -154,9 +154,9 @@ pub(crate) fn parse(sql: &str) -> SqlResult<Statement> {
 
 fn row_change(reader: &mut Reader<'_>) -> SqlResult<Statement> {
     match reader.statement()? {
-        ast::Statement::Insert(insert) => Ok(Statement::Insert(insert)),
-        ast::Statement::Update(update) => Ok(Statement::Update(update)),
-        ast::Statement::Delete(delete) => Ok(Statement::Delete(delete)),
+        ast::Statement::Insert(insert) => Ok(Statement::Insert(Box::new(insert))),
+        ast::Statement::Update(update) => Ok(Statement::Update(Box::new(update))),
+        ast::Statement::Delete(delete) => Ok(Statement::Delete(Box::new(delete))),
         other => Err(SqlError::unsupported(format!("the form {other}"), "use INSERT, UPDATE or DELETE")),
     }
 }

@@ -100,10 +100,10 @@ impl Planner<'_> {
         if let Some(column) = self.find_column(&name)? {
             return Ok(column);
         }
-        if ident.quote_style.is_none() {
-            if let Some(value) = self.keyword_value(&name) {
-                return Ok(value);
-            }
+        if ident.quote_style.is_none()
+            && let Some(value) = self.keyword_value(&name)
+        {
+            return Ok(value);
         }
         Err(self.no_such_column(&name))
     }

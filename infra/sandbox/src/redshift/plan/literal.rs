@@ -39,11 +39,11 @@ pub(super) fn value(value: &Value) -> SqlResult<Typed> {
 
 /// The smallest type that holds it, as Redshift's parser chooses.
 pub(super) fn number(digits: &str) -> SqlResult<Typed> {
-    if digits.bytes().all(|b| b.is_ascii_digit()) {
-        if let Ok(value) = digits.parse::<i64>() {
-            let ty = if i32::try_from(value).is_ok() { SqlType::Integer } else { SqlType::BigInt };
-            return Ok(Typed::new(value.to_string(), ty));
-        }
+    if digits.bytes().all(|b| b.is_ascii_digit())
+        && let Ok(value) = digits.parse::<i64>()
+    {
+        let ty = if i32::try_from(value).is_ok() { SqlType::Integer } else { SqlType::BigInt };
+        return Ok(Typed::new(value.to_string(), ty));
     }
     if digits.contains(['e', 'E']) {
         let value: f64 = digits.parse().map_err(|_| not_a_number(digits))?;

@@ -34,7 +34,7 @@ pub(crate) struct Facts {
     pub(crate) database: String,
     pub(crate) user: String,
     pub(crate) search_path: Vec<String>,
-    /// GETDATE(): now. SYSDATE: when the transaction began.
+    /// `GETDATE()`: now. SYSDATE: when the transaction began.
     pub(crate) statement_time: i64,
     pub(crate) transaction_time: i64,
     pub(crate) last_copy_count: i64,

@@ -115,16 +115,17 @@ impl Planner<'_> {
             return Ok(unnested);
         }
         let target = object_name(name)?;
-        if let Some(ObjectNamePart::Identifier(ident)) = name.0.last() {
-            if ident.quote_style.is_none() && is_reserved(&ident.value) {
-                return Err(SqlError::new(format!("syntax error at or near \"{}\"", ident.value)));
-            }
+        if let Some(ObjectNamePart::Identifier(ident)) = name.0.last()
+            && ident.quote_style.is_none()
+            && is_reserved(&ident.value)
+        {
+            return Err(SqlError::new(format!("syntax error at or near \"{}\"", ident.value)));
         }
-        if target.schema.is_none() {
-            if let Some((_, rows)) = self.ctes.iter().rev().find(|(cte, _)| *cte == target.name) {
-                let rows = rows.clone();
-                return self.rows_as(rows, alias, &target.name, None);
-            }
+        if target.schema.is_none()
+            && let Some((_, rows)) = self.ctes.iter().rev().find(|(cte, _)| *cte == target.name)
+        {
+            let rows = rows.clone();
+            return self.rows_as(rows, alias, &target.name, None);
         }
         if let Some(relation) = catalog::resolve(self.db, &self.facts.search_path, &target)? {
             let schema = relation.schema.clone();

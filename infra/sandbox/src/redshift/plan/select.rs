@@ -46,12 +46,11 @@ impl Planner<'_> {
         };
         let order = self.order(&items, order, distinct)?;
         let scope = self.scope();
-        if !keys.is_empty() || scope.saw_aggregate || having.is_some() {
-            if let Some(column) = scope.loose.first() {
-                return Err(SqlError::new(format!(
-                    "column \"{column}\" must appear in the GROUP BY clause or be used in an aggregate function"
-                )));
-            }
+        let grouped = !keys.is_empty() || scope.saw_aggregate || having.is_some();
+        if let (true, Some(column)) = (grouped, scope.loose.first()) {
+            return Err(SqlError::new(format!(
+                "column \"{column}\" must appear in the GROUP BY clause or be used in an aggregate function"
+            )));
         }
         let list: Vec<String> =
             items.iter().enumerate().map(|(i, item)| format!("{} AS c{}", item.value.sql, i + 1)).collect();
@@ -259,7 +258,7 @@ fn drop_excluded(items: &mut Vec<Item>, exclude: &ExcludeSelectItem) -> SqlResul
     Ok(())
 }
 
-/// What PostgreSQL calls a column without alias.
+/// What `PostgreSQL` calls a column without alias.
 fn output_name(expression: &Expr, value: &Typed) -> String {
     match expression {
         Expr::Identifier(ident) => fold_ident(ident),

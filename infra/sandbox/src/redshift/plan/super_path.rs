@@ -17,15 +17,15 @@ impl Planner<'_> {
     }
 
     pub(super) fn path(&mut self, names: &[String]) -> SqlResult<Typed> {
-        if let [schema, table, column, path @ ..] = names {
-            if let Ok(Some(found)) = self.find_qualified(Some(schema), table, column) {
-                return members(found, path);
-            }
+        if let [schema, table, column, path @ ..] = names
+            && let Some(found) = self.find_qualified(Some(schema), table, column)?
+        {
+            return members(found, path);
         }
-        if let [table, column, path @ ..] = names {
-            if let Some(found) = self.find_qualified(None, table, column)? {
-                return members(found, path);
-            }
+        if let [table, column, path @ ..] = names
+            && let Some(found) = self.find_qualified(None, table, column)?
+        {
+            return members(found, path);
         }
         let [column, path @ ..] = names else { return Err(SqlError::new("empty name")) };
         match self.find_column(column)? {

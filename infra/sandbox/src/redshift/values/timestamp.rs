@@ -95,7 +95,7 @@ pub(crate) fn parse(text: &str) -> Option<(i64, Option<i64>)> {
     Some((midnight + time, offset))
 }
 
-/// TIMESTAMP: a zone in the text is ignored, as in PostgreSQL, whose input routine Redshift has.
+/// TIMESTAMP: a zone in the text is ignored, as in `PostgreSQL`, whose input routine Redshift has.
 pub(crate) fn parse_timestamp(text: &str) -> Option<i64> {
     parse(text).map(|(local, _)| local)
 }
