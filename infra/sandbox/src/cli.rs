@@ -92,12 +92,12 @@ async fn sql_on(config: Option<&Path>, arguments: &SqlArguments) -> anyhow::Resu
     let endpoint = endpoint.unwrap_or_else(|| format!("http://127.0.0.1:{DEFAULT_PORT}"));
     // Never the credentials chain: this command must not reach a real warehouse by accident.
     let clients = Clients::for_endpoint(&endpoint).await;
-    run_sql(&clients.redshift, settings.as_ref().map(|settings| &settings.loader), arguments)
-        .await
-        .map_err(|error| match error.is::<Unreachable>() {
+    run_sql(&clients.redshift, settings.as_ref().map(|settings| &settings.loader), arguments).await.map_err(|error| {
+        match error.is::<Unreachable>() {
             true => error.context(format!("no sandbox answers at {endpoint}: start one with sandbox up")),
             false => error,
-        })
+        }
+    })
 }
 
 /// The SDKs' own variable, as the ready line tells people to export it.

@@ -4,9 +4,8 @@
 //! It speaks Redshift's rules and words (types, errors, transactions, load error views), not its speed: one writer at a
 //! time, readers beside it. What it does not know it refuses by name; it never answers with something else.
 //!
-//! One statement's way: [`data_api`] accepts it, [`run`] gives it a thread and a transaction, [`parse`] reads it,
-//! [`plan`] turns it into SQL for the embedded database with every type known, [`functions`] computes as Redshift
-//! would, and [`copy`] loads.
+//! One statement's way: `data_api` accepts it, `run` gives it a transaction, `parse` reads it, `plan` turns it into SQL
+//! for the embedded database with every type known, `functions` compute as Redshift would, and `copy` loads.
 
 mod catalog;
 mod copy;

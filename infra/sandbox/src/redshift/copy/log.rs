@@ -115,7 +115,11 @@ impl LoadRecord {
     }
 }
 
-pub(crate) fn write_log(db: &Connection, records: &[LoadRecord]) -> SqlResult<()> {
+pub(crate) fn write_log(connection: &mut Connection, records: &[LoadRecord]) -> SqlResult<()> {
+    if records.is_empty() {
+        return Ok(());
+    }
+    let db = connection.transaction()?;
     for record in records {
         db.prepare_cached(
             "INSERT INTO _load_history VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
@@ -159,6 +163,7 @@ pub(crate) fn write_log(db: &Connection, records: &[LoadRecord]) -> SqlResult<()
             ])?;
         }
     }
+    db.commit()?;
     Ok(())
 }
 

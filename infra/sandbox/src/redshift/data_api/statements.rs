@@ -1,7 +1,7 @@
 //! Statements from submission to the end of their retention: status, error, results of each entry. In memory: like on
 //! AWS they are gone after a day; unlike there also with the process.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -217,16 +217,34 @@ pub(super) struct Registry {
 
 #[derive(Default)]
 struct Shelf {
-    /// Oldest first.
-    records: Vec<Arc<StatementRecord>>,
+    by_id: HashMap<String, Arc<StatementRecord>>,
+    /// Oldest first, like the tokens: what is too old is found at the front.
+    by_age: VecDeque<Arc<StatementRecord>>,
+    active: Vec<Arc<StatementRecord>>,
     tokens: HashMap<String, TokenUse>,
+    tokens_by_age: VecDeque<(i64, String)>,
     submissions: i64,
 }
 
 struct TokenUse {
     fingerprint: String,
     record: Arc<StatementRecord>,
-    at: i64,
+}
+
+impl Shelf {
+    fn forget_old(&mut self, now: i64) {
+        while self.by_age.front().is_some_and(|record| now - record.created_at >= STATEMENT_RETENTION) {
+            if let Some(old) = self.by_age.pop_front() {
+                self.by_id.remove(&old.id);
+            }
+        }
+        while self.tokens_by_age.front().is_some_and(|(at, _)| now - at >= TOKEN_RETENTION) {
+            if let Some((_, token)) = self.tokens_by_age.pop_front() {
+                self.tokens.remove(&token);
+            }
+        }
+        self.active.retain(|record| !record.lock().status.is_final());
+    }
 }
 
 /// Whether a submission is new, or a retry whose statement is known.
@@ -255,22 +273,23 @@ impl Registry {
     ) -> ApiResult<Submission> {
         let now = now_micros();
         let mut shelf = self.lock();
-        shelf.records.retain(|record| now - record.created_at < STATEMENT_RETENTION);
-        shelf.tokens.retain(|_, used| now - used.at < TOKEN_RETENTION);
+        shelf.forget_old(now);
         if let Some(used) = token.and_then(|token| shelf.tokens.get(token)) {
             if used.fingerprint != fingerprint {
                 return Err(ApiError::validation("ClientToken was already used with a different request."));
             }
             return Ok(Submission::Known(Arc::clone(&used.record)));
         }
-        let active = shelf.records.iter().filter(|record| !record.lock().status.is_final()).count();
-        if active >= MAX_ACTIVE {
+        if shelf.active.len() >= MAX_ACTIVE {
             return Err(ApiError::too_many_statements());
         }
         let record = Arc::new(StatementRecord::new(submitted));
-        shelf.records.push(Arc::clone(&record));
+        shelf.by_id.insert(record.id.clone(), Arc::clone(&record));
+        shelf.by_age.push_back(Arc::clone(&record));
+        shelf.active.push(Arc::clone(&record));
         if let Some(token) = token {
-            shelf.tokens.insert(token.to_owned(), TokenUse { fingerprint, record: Arc::clone(&record), at: now });
+            shelf.tokens_by_age.push_back((now, token.to_owned()));
+            shelf.tokens.insert(token.to_owned(), TokenUse { fingerprint, record: Arc::clone(&record) });
         }
         Ok(Submission::New(record))
     }
@@ -282,7 +301,7 @@ impl Registry {
             None => (id, None),
         };
         let missing = || ApiError::not_found(id, format!("Query {id} does not exist."));
-        let record = self.lock().records.iter().find(|record| record.id == whole).cloned().ok_or_else(missing)?;
+        let record = self.lock().by_id.get(whole).cloned().ok_or_else(missing)?;
         match entry {
             None => Ok((record, None)),
             Some(Some(number))
@@ -296,6 +315,6 @@ impl Registry {
 
     /// Newest first.
     pub(super) fn newest_first(&self) -> Vec<Arc<StatementRecord>> {
-        self.lock().records.iter().rev().cloned().collect()
+        self.lock().by_age.iter().rev().cloned().collect()
     }
 }

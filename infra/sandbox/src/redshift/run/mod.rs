@@ -86,7 +86,7 @@ fn together(
         reader.execute_batch("ROLLBACK").map_err(|error| (0, error.into()))?;
         return result;
     }
-    let writer = session.warehouse.writer(session.stop).map_err(|error| (0, error))?;
+    let mut writer = session.warehouse.writer(session.stop).map_err(|error| (0, error))?;
     writer.execute_batch("BEGIN IMMEDIATE").map_err(|error| (0, error.into()))?;
     let result = in_transaction(session, &writer, parsed, tell);
     session.stop.set_deadline(None);
@@ -100,7 +100,7 @@ fn together(
         Err(_) => roll_back(&writer),
     };
     let log = std::mem::take(&mut session.load_log);
-    if let Err(error) = write_log(&writer, &log) {
+    if let Err(error) = write_log(&mut writer, &log) {
         tracing::warn!(%error, "cannot write the load log");
     }
     result.and(ended)
