@@ -13,7 +13,7 @@ pub fn format(at: OffsetDateTime) -> String {
     at.to_offset(time::UtcOffset::UTC).format(&Rfc3339).expect("years 0..=9999 always format as RFC 3339")
 }
 
-/// The inverse of [`format`]; any RFC 3339 offset is accepted.
+/// The inverse of [`format()`]; any RFC 3339 offset is accepted.
 pub fn parse(text: &str) -> Result<OffsetDateTime, time::error::Parse> {
     OffsetDateTime::parse(text, &Rfc3339)
 }

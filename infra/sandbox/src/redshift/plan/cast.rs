@@ -58,7 +58,9 @@ fn happens_by_itself(from: SqlType, to: SqlType) -> bool {
     let texts = from.is_text() && to.is_text();
     let shown = to.is_text() && (from.is_numeric() || from.is_time());
     let times = from.is_time() && to.is_time();
-    from == to || numbers || texts || shown || times || to == SqlType::Super || from == SqlType::Super
+    // A quoted literal that came through a sub-SELECT has no type of its own yet.
+    let untyped = from == SqlType::Unknown;
+    from == to || untyped || numbers || texts || shown || times || to == SqlType::Super || from == SqlType::Super
 }
 
 /// A quoted literal is read at once; a wrong one fails the statement before it starts.

@@ -105,6 +105,15 @@ fn not_null_is_enforced_and_keys_are_not() {
 }
 
 #[test]
+fn a_literal_of_a_select_takes_the_type_of_its_column() {
+    let bench = Bench::new();
+    bench.ok("CREATE TABLE l (v VARCHAR(5), i INTEGER, at TIMESTAMP)");
+    bench.ok("INSERT INTO l SELECT 'q', '7', '2026-11-05'");
+    assert_eq!(bench.row("SELECT v, i, at FROM l"), "q|7|2026-11-05 00:00:00");
+    assert!(bench.fails("INSERT INTO l (v) SELECT 'too long'").starts_with("Value too long for character type"));
+}
+
+#[test]
 fn an_assignment_between_unlike_types_must_be_cast() {
     let bench = Bench::new();
     bench.ok("CREATE TABLE n (i INTEGER, f DOUBLE PRECISION, v VARCHAR(20), at TIMESTAMP)");
