@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
 target="${CARGO_TARGET_DIR:-$root/target}/debug"
-cache="${LOG_ROUTER_CI_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/log-router-ci}"
+cache="${CI_CACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/log-router-ci}"
 work=$(mktemp -d)
 sandbox_pid=
 
@@ -28,6 +28,7 @@ contains() { case "$3" in *"$2"*) echo "ok: $1" ;; *) fail "$1: no '$2' in '$3'"
 "$target/sandbox" up --port 0 --dir "$work/sandbox" --config log-router.toml >"$work/ready" 2>"$work/sandbox.log" &
 sandbox_pid=$!
 for _ in $(seq 100); do grep -q AWS_ENDPOINT_URL "$work/ready" && break; sleep 0.1; done
+grep -q AWS_ENDPOINT_URL "$work/ready" || fail "the sandbox is not ready: $(cat "$work/sandbox.log")"
 # The ready line is what a person copies.
 export $(grep -o '[A-Z_]*=[^ ]*' "$work/ready")
 # Version 1 of the CLI ignores AWS_ENDPOINT_URL for some services.

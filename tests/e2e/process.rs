@@ -23,6 +23,10 @@ pub(crate) fn binary(name: &str) -> PathBuf {
 /// A command of a binary with the environment of a person who follows the ready line.
 pub(crate) fn command(stack: &Stack, name: &str) -> Command {
     let mut command = Command::new(binary(name));
+    // Settings of whoever runs the tests are not the tests'.
+    for (variable, _) in std::env::vars_os().filter(|(v, _)| v.to_string_lossy().starts_with("LOG_ROUTER_")) {
+        command.env_remove(variable);
+    }
     command.env("LOG_ROUTER_CONFIG", stack.settings_file());
     environment(&mut command, &stack.endpoint());
     command
