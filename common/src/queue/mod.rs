@@ -213,7 +213,7 @@ impl Queue {
     async fn send_to_dead_letters(&self, body: &str, why: &str) -> Result<(), AwsError> {
         let attribute = aws_sdk_sqs::types::MessageAttributeValue::builder()
             .data_type("String")
-            .string_value(why)
+            .string_value(sendable(why))
             .build()
             .expect("the data type is given");
         let send = self.sqs.send_message().queue_url(&self.dead_letter_url).message_body(body);
@@ -274,6 +274,13 @@ impl Queue {
         let number = |name: &QueueAttributeName| found.get(name).and_then(|n| n.parse().ok()).unwrap_or(0);
         Ok(Depth { visible: number(&names[0]), in_flight: number(&names[1]), delayed: number(&names[2]) })
     }
+}
+
+/// A reason as SQS takes it: XML's characters only (`SendMessage`), and short beside a body near the limit.
+fn sendable(why: &str) -> String {
+    let kept: String =
+        why.chars().filter(|c| !c.is_control() && !matches!(c, '\u{fffe}' | '\u{ffff}')).take(500).collect();
+    if kept.is_empty() { "no reason".to_owned() } else { kept }
 }
 
 async fn queue_url(sqs: &Client, name: &str) -> Result<String, AwsError> {

@@ -1,6 +1,7 @@
 //! JSON numbers: grammar, and which column type would keep them unchanged.
 
-use super::Fault;
+use super::{Fault, STRING_MAX_BYTES};
+use common::quarantine::Reason;
 use common::sketch::Types;
 
 /// Digits that an f64 always gives back.
@@ -37,6 +38,10 @@ pub(super) fn scan(record: &[u8], at: usize) -> Result<(Types, usize), Fault> {
         end += 1 + sign + exponent;
     }
     let text = &record[at..end];
+    // A number that no numeric type keeps is loaded as its text, and no text is longer than a string may be.
+    if text.len() > STRING_MAX_BYTES {
+        return Err(Fault { reason: Reason::StringTooLong, at, what: "a number of more than 65,535 characters" });
+    }
     Ok((if is_integer { integer(text, whole) } else { decimal(text) }, end))
 }
 
@@ -59,7 +64,8 @@ fn decimal(text: &[u8]) -> Types {
     if safe || written.digits.is_empty() {
         return Types::DECIMAL;
     }
-    let kept = text.parse::<f64>().ok().filter(|n| n.is_finite()).map(|n| Normal::of(&format!("{n:e}")));
+    // Redshift's DOUBLE PRECISION holds no subnormal numbers for certain: their text does.
+    let kept = text.parse::<f64>().ok().filter(|n| n.is_normal()).map(|n| Normal::of(&format!("{n:e}")));
     if kept.is_some_and(|kept| kept == written) { Types::DECIMAL } else { Types::LONG_DECIMAL }
 }
 
@@ -109,11 +115,20 @@ mod tests {
             ("3.141592653589793238462643383279", Types::LONG_DECIMAL),
             ("1e400", Types::LONG_DECIMAL),
             ("1e-400", Types::LONG_DECIMAL),
+            ("5e-324", Types::LONG_DECIMAL),
+            ("2.2250738585072014e-308", Types::DECIMAL),
             ("1.7976931348623157e308", Types::DECIMAL),
         ];
         for (text, types) in cases {
             assert_eq!(scan(text.as_bytes(), 0).expect(text), (types, text.len()), "{text}");
         }
+    }
+
+    #[test]
+    fn a_number_too_long_for_any_column_is_refused() {
+        let digits = |n: usize| "7".repeat(n);
+        assert_eq!(scan(digits(65_535).as_bytes(), 0), Ok((Types::HUGE_INTEGER, 65_535)));
+        assert_eq!(scan(digits(65_536).as_bytes(), 0).map_err(|f| f.reason), Err(Reason::StringTooLong));
     }
 
     #[test]
