@@ -74,8 +74,9 @@ impl Fetched {
     /// Streams the body to a reader on another thread. Bytes flow as long as the reader lives.
     pub(crate) fn into_reader(self, s3: Client) -> ChunkReader {
         let (sender, receiver) = mpsc::channel(CHUNKS_IN_FLIGHT);
+        let missing = self.source.bytes;
         tokio::spawn(pump(s3, self.source, self.response, sender));
-        ChunkReader { receiver, chunk: Bytes::new() }
+        ChunkReader { receiver, chunk: Bytes::new(), missing }
     }
 }
 
@@ -127,18 +128,42 @@ async fn pump(s3: Client, source: SourceObject, first: GetObjectOutput, sender: 
 pub(crate) struct ChunkReader {
     receiver: mpsc::Receiver<io::Result<Bytes>>,
     chunk: Bytes,
+    /// Bytes of the object that have not come yet.
+    missing: u64,
 }
 
 impl Read for ChunkReader {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         while self.chunk.is_empty() {
             match self.receiver.blocking_recv() {
-                Some(chunk) => self.chunk = chunk?,
-                None => return Ok(0),
+                Some(chunk) => {
+                    self.chunk = chunk?;
+                    self.missing = self.missing.saturating_sub(self.chunk.len() as u64);
+                }
+                None if self.missing == 0 => return Ok(0),
+                // The sender is gone with the runtime: half an object must never look like a whole one.
+                None => return Err(io::Error::other(FetchFailed("fetching was abandoned".to_owned()))),
             }
         }
         let n = out.len().min(self.chunk.len());
         self.chunk.copy_to_slice(&mut out[..n]);
         Ok(n)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_that_stops_early_is_an_error_and_never_an_end() {
+        let (sender, receiver) = mpsc::channel(2);
+        sender.try_send(Ok(Bytes::from_static(b"half"))).expect("there is room");
+        drop(sender);
+        let mut reader = ChunkReader { receiver, chunk: Bytes::new(), missing: 8 };
+        let mut out = Vec::new();
+        let error = reader.read_to_end(&mut out).expect_err("four bytes are missing");
+        assert!(error.get_ref().is_some_and(|inner| inner.is::<FetchFailed>()));
+        assert_eq!(out, b"half");
     }
 }
