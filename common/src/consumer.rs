@@ -3,6 +3,7 @@
 //! For consumers whose deliveries are independent of one another. The loader, which gathers
 //! deliveries into batches, has its own loop over the same [`Queue`].
 
+use crate::aws_error::AwsError;
 use crate::queue::{Delivery, Depth, Fate, Queue};
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,11 +32,18 @@ pub trait Handler: Send + Sync + 'static {
 /// Pause after a failed receive.
 const RECEIVE_BACKOFF: Duration = Duration::from_secs(2);
 
-/// Consumes the queue until `shutdown`, or until it is idle.
-pub async fn run<H: Handler>(queue: Queue, pace: Pace, handler: Arc<H>, shutdown: CancellationToken) {
+/// Consumes the queue until `shutdown`, or until it is idle. Fails only in the latter case, where the queue
+/// cannot be received from for a reason that will not pass by itself.
+pub async fn run<H: Handler>(
+    queue: Queue,
+    pace: Pace,
+    handler: Arc<H>,
+    shutdown: CancellationToken,
+) -> Result<(), AwsError> {
     let permits = Arc::new(Semaphore::new(pace.workers));
     let tracker = TaskTracker::new();
     let mut idle = pace.until_idle.map(IdleClock::new);
+    let mut ended = Ok(());
     while !shutdown.is_cancelled() {
         // A permit first: what is received is worked on at once, never queued behind other work.
         let permit = tokio::select! {
@@ -51,6 +59,10 @@ pub async fn run<H: Handler>(queue: Queue, pace: Pace, handler: Arc<H>, shutdown
         };
         let deliveries = match received {
             Ok(deliveries) => deliveries,
+            Err(error) if idle.is_some() && !error.is_transient() => {
+                ended = Err(error);
+                break;
+            }
             Err(error) => {
                 tracing::warn!(queue = queue.name(), %error, "could not receive");
                 tokio::select! {
@@ -92,6 +104,7 @@ pub async fn run<H: Handler>(queue: Queue, pace: Pace, handler: Arc<H>, shutdown
             "gave up waiting for work in progress; its messages will be delivered again"
         );
     }
+    ended
 }
 
 /// Tells when a queue has had nothing visible, in flight or delayed for a while.
@@ -113,9 +126,17 @@ impl IdleClock {
     /// Whether nothing has been there for long enough. `working`: this process has something in its hands.
     pub async fn has_passed<F>(&mut self, working: bool, depth: impl FnOnce() -> F) -> bool
     where
-        F: Future<Output = Result<Depth, crate::aws_error::AwsError>>,
+        F: Future<Output = Result<Depth, AwsError>>,
     {
-        if working || !depth().await.is_ok_and(Depth::is_empty) {
+        let is_quiet = !working
+            && match depth().await {
+                Ok(depth) => depth.is_empty(),
+                Err(error) => {
+                    tracing::warn!(%error, "could not ask whether the queue is empty");
+                    false
+                }
+            };
+        if !is_quiet {
             self.since = None;
             return false;
         }

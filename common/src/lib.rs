@@ -1,4 +1,4 @@
-//! What crosses from the router to the loader, and what both need to consume a queue; nothing else.
+//! What crosses from the router to the loader, and the AWS that both stand on: settings, clients, queues; nothing else.
 //!
 //! A type that only one binary uses belongs to that binary's crate.
 

@@ -12,8 +12,8 @@ use time::OffsetDateTime;
 /// The request format this code writes, and the highest it understands.
 pub const LOAD_REQUEST_VERSION: u32 = 1;
 
-/// Largest request body in bytes. SQS takes 1 MiB for a message and for a whole batch call
-/// (SQS developer guide, quotas-messages); older queues are set to 256 KiB, so stay below that.
+/// Largest request body with its sketch in bytes; above it the sketch stays in the seal. SQS takes 1 MiB for a
+/// message and for a whole batch call (SQS developer guide, quotas-messages); older queues are set to 256 KiB.
 pub const LOAD_REQUEST_MAX_BYTES: usize = 200 * 1024;
 
 /// Which of the two queues a request travels on: backfill never delays live data.

@@ -22,8 +22,18 @@ pub(crate) struct Actual {
 
 #[derive(Clone, Debug)]
 struct ActualColumn {
+    /// As `svv_columns` spells it.
+    data_type: String,
     kind: Option<Kind>,
     size: u32,
+}
+
+/// A mapped column that would not hold its values unchanged: a person made it anew, or before us.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Unlike<'a> {
+    pub(crate) column: &'a Column,
+    /// The type it really has.
+    pub(crate) data_type: &'a str,
 }
 
 /// A change that the table needs to follow its mapping.
@@ -46,7 +56,8 @@ impl Actual {
             let (table, name) = (required(row, 0)?, required(row, 1)?);
             if table == event.as_str() {
                 let size = row.get(3).and_then(Option::as_deref).and_then(|n| n.parse().ok()).unwrap_or(0);
-                actual.columns.insert(name.to_owned(), ActualColumn { kind: kind_of(required(row, 2)?), size });
+                let data_type = required(row, 2)?.to_owned();
+                actual.columns.insert(name.to_owned(), ActualColumn { kind: kind_of(&data_type), data_type, size });
             }
             actual.has_gate |= table == gate_name(event);
             actual.has_ledger |= table == ledger_name(event);
@@ -65,11 +76,20 @@ impl Actual {
 
     /// Columns that the mapping does not know: a person's.
     pub(crate) fn beside(&self, mapping: &Mapping) -> Existing {
-        let mut existing: Existing = self.columns.iter().map(|(name, column)| (name.clone(), column.kind)).collect();
+        let mut existing: Existing =
+            self.columns.iter().map(|(name, column)| (name.clone(), (column.kind, column.size))).collect();
         for name in mapping.columns().iter().map(|column| column.name.as_str()).chain(SYSTEM_COLUMNS) {
             existing.remove(name);
         }
         existing
+    }
+
+    /// The first mapped column whose real type is another than its kind asks for.
+    pub(crate) fn unlike<'a>(&'a self, mapping: &'a Mapping) -> Option<Unlike<'a>> {
+        mapping.columns().iter().find_map(|column| {
+            let found = self.columns.get(&column.name)?;
+            (found.kind != Some(stored_kind(column))).then_some(Unlike { column, data_type: &found.data_type })
+        })
     }
 
     /// What the table lacks of the mapping.
@@ -86,6 +106,14 @@ impl Actual {
             Some(_) => None,
         });
         system.map(Missing::SystemColumn).chain(own).collect()
+    }
+}
+
+/// The kind of the column's type: the text of numbers is in a VARCHAR.
+fn stored_kind(column: &Column) -> Kind {
+    match column.kind {
+        Kind::Number => Kind::Varchar,
+        kind => kind,
     }
 }
 
@@ -144,6 +172,17 @@ mod tests {
     }
 
     #[test]
+    fn a_mapped_column_of_another_type_is_noticed() {
+        let rows = [row("x", "n", "character varying", Some("65535")), row("x", "d", "numeric", None)];
+        let actual = Actual::new(&event(), &rows).expect("reads");
+        let like = Mapping::new([column("n", "n", Kind::Number), column("b", "b", Kind::Bigint)]);
+        assert_eq!(actual.unlike(&like), None);
+        let mapping = Mapping::new([column("n", "n", Kind::Number), column("d", "d", Kind::Double)]);
+        let expected = Unlike { column: &mapping.columns()[1], data_type: "numeric" };
+        assert_eq!(actual.unlike(&mapping), Some(expected));
+    }
+
+    #[test]
     fn a_persons_columns_are_known_by_what_they_hold() {
         let rows = [
             row("x", "amount", "numeric", None),
@@ -153,7 +192,7 @@ mod tests {
         ];
         let actual = Actual::new(&event(), &rows).expect("reads");
         let mapping = Mapping::new([column("mapped", "mapped", Kind::Bigint)]);
-        let expected = Existing::from([("amount".to_owned(), None), ("id".to_owned(), Some(Kind::Bigint))]);
+        let expected = Existing::from([("amount".to_owned(), (None, 0)), ("id".to_owned(), (Some(Kind::Bigint), 0))]);
         assert_eq!(actual.beside(&mapping), expected);
     }
 }

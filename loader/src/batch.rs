@@ -1,6 +1,6 @@
 //! A batch: the requests of one load transaction, one per source. Pure.
 
-use common::load_request::LoadRequest;
+use common::load_request::{LoadRequest, SketchSource};
 use std::collections::BTreeMap;
 use tokio::time::Instant;
 
@@ -10,6 +10,22 @@ pub(crate) struct Held<D> {
     pub(crate) request: LoadRequest,
     pub(crate) delivery: D,
     pub(crate) received: Instant,
+    /// What it counts where held text is bounded.
+    pub(crate) text_bytes: usize,
+}
+
+/// What a sketch that is read from its seal counts as text: one that its message could not hold.
+const SEAL_SKETCH_BYTES: usize = 1 << 20;
+
+impl<D> Held<D> {
+    /// A request just received; `body_bytes` is the length of its message.
+    pub(crate) fn new(request: LoadRequest, delivery: D, body_bytes: usize, received: Instant) -> Self {
+        let sketch_bytes = match request.sketch {
+            SketchSource::Inline(_) => 0,
+            SketchSource::Seal(_) => SEAL_SKETCH_BYTES,
+        };
+        Self { request, delivery, received, text_bytes: body_bytes + sketch_bytes }
+    }
 }
 
 /// One source of a batch: the request with the highest generation, and whoever shares its fate: its own
@@ -59,7 +75,7 @@ pub(crate) fn new_name(prefix: &str) -> String {
 pub(crate) mod tests {
     use super::*;
     use common::event_name::EventName;
-    use common::load_request::{LOAD_REQUEST_VERSION, Lane, SketchSource};
+    use common::load_request::{LOAD_REQUEST_VERSION, Lane};
     use common::seal::Part;
     use common::source::SourceId;
     use time::macros::datetime;
@@ -78,7 +94,15 @@ pub(crate) mod tests {
             parts,
             sketch: SketchSource::Inline(Default::default()),
         };
-        Held { request, delivery, received: Instant::now() }
+        Held::new(request, delivery, 10, Instant::now())
+    }
+
+    #[test]
+    fn a_sketch_that_its_message_could_not_hold_counts_as_text() {
+        let mut request = held("a", 0, 1).request;
+        assert_eq!(Held::new(request.clone(), 1, 10, Instant::now()).text_bytes, 10);
+        request.sketch = SketchSource::Seal("seals/a.json".into());
+        assert_eq!(Held::new(request, 1, 10, Instant::now()).text_bytes, 10 + SEAL_SKETCH_BYTES);
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod groups;
 mod ledger;
 mod load;
 mod mapping;
+mod pause;
 mod pending;
 mod receive;
 mod schema;
@@ -30,10 +31,12 @@ mod work;
 
 pub use start::StartError;
 
+use common::aws_error::AwsError;
 use common::clients::Clients;
 use common::queue::Queue;
 use common::settings::Settings;
 use sql::Names;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -71,6 +74,19 @@ pub enum RunError {
         /// Event and reason of each.
         tables: Vec<String>,
     },
+    /// All that is left to do was written by a newer router.
+    #[error("only a newer loader can go on: upgrade it; left are {} load requests:\n  {}", requests.len(), lines(requests))]
+    TooNew {
+        /// Message id and reason of each.
+        requests: BTreeMap<String, String>,
+    },
+    /// The queue refuses to be read, and waiting will not help.
+    #[error("the load queue cannot be read: check its name, and that the loader may call sqs:ReceiveMessage")]
+    Receive(#[source] AwsError),
+}
+
+fn lines(requests: &BTreeMap<String, String>) -> String {
+    requests.iter().map(|(id, why)| format!("{id}: {why}")).collect::<Vec<_>>().join("\n  ")
 }
 
 fn count(tables: &[String]) -> String {

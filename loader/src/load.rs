@@ -15,11 +15,8 @@ use crate::transaction::{Plan, Role, Transaction};
 use crate::verdict::{self, Class};
 use crate::warehouse::WarehouseError;
 use common::telemetry::chain;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use time::OffsetDateTime;
-
-/// Pause before asking again whether a statement of unknown outcome still runs.
-const UNANSWERED_PAUSE: Duration = Duration::from_secs(5);
 
 /// What one try came to.
 #[derive(Debug)]
@@ -134,24 +131,14 @@ async fn submit<D>(loader: &Loader, table: &mut Table, members: &[Member<D>]) ->
         }
         Err(error) => {
             if matches!(error, WarehouseError::Unanswered { .. }) {
-                wait_for(loader, &batch).await;
+                // Nothing of this batch is submitted again while a statement of its name may still commit. Where that
+                // cannot be told, the guard stands in: whoever loads these sources next finds out.
+                tokio::select! {
+                    () = warehouse.wait_for_named(&batch, settings.loader.statement_timeout) => {}
+                    () = loader.shutdown.cancelled() => {}
+                }
             }
             Err(LoadFailure::of_transaction(&transaction, &error))
-        }
-    }
-}
-
-/// Nothing of this batch may be submitted again while a statement of its name may still commit.
-async fn wait_for(loader: &Loader, batch: &str) {
-    let mut has_failed = false;
-    while let Err(error) = loader.warehouse.wait_for_named(batch).await {
-        if !std::mem::replace(&mut has_failed, true) {
-            tracing::warn!(batch, %error, "could not ask whether a load still runs; asking until it is answered");
-        }
-        tokio::select! {
-            () = tokio::time::sleep(UNANSWERED_PAUSE) => {}
-            // The guard stands in for us: whoever loads these sources next finds out.
-            () = loader.shutdown.cancelled() => return,
         }
     }
 }

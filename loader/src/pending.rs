@@ -8,7 +8,6 @@ use crate::batch::Held;
 use common::event_name::EventName;
 use common::settings::TableSettings;
 use std::collections::{BTreeMap, VecDeque};
-use std::time::Duration;
 use tokio::time::Instant;
 
 /// Requests held over all tables.
@@ -39,21 +38,15 @@ pub(crate) struct Pending<D> {
 #[derive(Debug)]
 struct Queue<D> {
     settings: TableSettings,
-    waiting: VecDeque<Waiting<D>>,
+    waiting: VecDeque<Held<D>>,
     /// Requests that failed alone: each is tried alone again.
-    suspects: VecDeque<(Instant, Vec<Waiting<D>>)>,
+    suspects: VecDeque<(Instant, Vec<Held<D>>)>,
     /// Innocents get their turn between two suspects.
     innocents_first: bool,
     /// One load per table at a time.
     is_loading: bool,
     /// Nothing before then: the last load had to wait.
     not_before: Option<Instant>,
-}
-
-#[derive(Debug)]
-struct Waiting<D> {
-    held: Held<D>,
-    text_bytes: usize,
 }
 
 impl<D> Pending<D> {
@@ -74,14 +67,14 @@ impl<D> Pending<D> {
     pub(crate) fn accept(
         &mut self,
         one: Held<D>,
-        text_bytes: usize,
         settings: impl Fn(&EventName) -> TableSettings,
     ) -> Result<(), Held<D>> {
         let queue = self.queue(&one.request.event, settings);
         if queue.waiting.len() >= (2 * queue.settings.flush_parts).max(TABLE_MIN) {
             return Err(one);
         }
-        queue.waiting.push_back(Waiting { held: one, text_bytes });
+        let text_bytes = one.text_bytes;
+        queue.waiting.push_back(one);
         self.held += 1;
         self.held_bytes += text_bytes;
         Ok(())
@@ -99,8 +92,8 @@ impl<D> Pending<D> {
         let event = due.min()?.1.clone();
         let taken = self.tables.get_mut(&event)?.take(now);
         self.held -= taken.len();
-        self.held_bytes -= taken.iter().map(|one| one.text_bytes).sum::<usize>();
-        Some((event, taken.into_iter().map(|one| one.held).collect()))
+        self.held_bytes -= text_bytes(&taken);
+        Some((event, taken))
     }
 
     /// When the next table becomes due, if nothing else happens.
@@ -119,14 +112,15 @@ impl<D> Pending<D> {
         let Some(queue) = self.tables.get_mut(event) else { return };
         queue.is_loading = false;
         queue.not_before = not_before;
-        // Their text is counted no more: what was handed out once is a small rest.
-        let waiting = |held| Waiting { held, text_bytes: 0 };
-        self.held += again.len() + alone.iter().map(|(_, held)| held.len()).sum::<usize>();
-        for one in again.into_iter().rev() {
-            queue.waiting.push_front(waiting(one));
+        for held in std::iter::once(&again).chain(alone.iter().map(|(_, held)| held)) {
+            self.held += held.len();
+            self.held_bytes += text_bytes(held);
         }
-        for (from, held) in alone {
-            queue.suspects.push_back((from, held.into_iter().map(waiting).collect()));
+        for one in again.into_iter().rev() {
+            queue.waiting.push_front(one);
+        }
+        for one in alone {
+            queue.suspects.push_back(one);
             queue.innocents_first = true;
         }
     }
@@ -134,11 +128,10 @@ impl<D> Pending<D> {
     /// Gives up everything of one table.
     pub(crate) fn drain(&mut self, event: &EventName) -> Vec<Held<D>> {
         let Some(queue) = self.tables.get_mut(event) else { return Vec::new() };
-        let all: Vec<_> =
-            queue.waiting.drain(..).chain(queue.suspects.drain(..).flat_map(|(_, waiting)| waiting)).collect();
+        let all: Vec<_> = queue.waiting.drain(..).chain(queue.suspects.drain(..).flat_map(|(_, held)| held)).collect();
         self.held -= all.len();
-        self.held_bytes -= all.iter().map(|one| one.text_bytes).sum::<usize>();
-        all.into_iter().map(|one| one.held).collect()
+        self.held_bytes -= text_bytes(&all);
+        all
     }
 
     /// Gives up everything.
@@ -166,7 +159,7 @@ impl<D> Queue<D> {
             return None;
         }
         let suspect = self.suspects.front().map(|(from, _)| *from).filter(|from| *from <= now);
-        let oldest = self.waiting.front().map(|one| one.held.received);
+        let oldest = self.waiting.front().map(|one| one.received);
         let due = oldest.filter(|oldest| {
             // A suspect hurries the innocents: they load before it is tried again.
             suspect.is_some()
@@ -178,8 +171,8 @@ impl<D> Queue<D> {
     }
 
     fn is_full(&self) -> bool {
-        let parts: usize = self.waiting.iter().map(|one| one.held.request.parts.len()).sum();
-        let bytes: u64 = self.waiting.iter().map(|one| one.held.request.bytes()).sum();
+        let parts: usize = self.waiting.iter().map(|one| one.request.parts.len()).sum();
+        let bytes: u64 = self.waiting.iter().map(|one| one.request.bytes()).sum();
         let text: usize = self.waiting.iter().map(|one| one.text_bytes).sum();
         parts >= self.settings.flush_parts || bytes >= self.settings.flush_bytes || text >= BATCH_MAX_BYTES
     }
@@ -188,13 +181,13 @@ impl<D> Queue<D> {
         if self.is_loading {
             return None;
         }
-        let flush = self.waiting.front().map(|one| one.held.received + self.settings.flush_age);
+        let flush = self.waiting.front().map(|one| one.received + self.settings.flush_age);
         let suspect = self.suspects.front().map(|(from, _)| *from);
         let first = flush.into_iter().chain(suspect).min()?;
         Some(self.not_before.map_or(first, |from| from.max(first)))
     }
 
-    fn take(&mut self, now: Instant) -> Vec<Waiting<D>> {
+    fn take(&mut self, now: Instant) -> Vec<Held<D>> {
         self.is_loading = true;
         let suspect_is_ready = self.suspects.front().is_some_and(|(from, _)| *from <= now);
         if suspect_is_ready && (!self.innocents_first || self.waiting.is_empty()) {
@@ -205,8 +198,8 @@ impl<D> Queue<D> {
         let (mut parts, mut bytes, mut text) = (0, 0, 0);
         let fitting = self.waiting.iter().take(BATCH_MAX).take_while(|one| {
             let fits = parts < self.settings.flush_parts && bytes < self.settings.flush_bytes && text < BATCH_MAX_BYTES;
-            parts += one.held.request.parts.len();
-            bytes += one.held.request.bytes();
+            parts += one.request.parts.len();
+            bytes += one.request.bytes();
             text += one.text_bytes;
             fits
         });
@@ -215,16 +208,8 @@ impl<D> Queue<D> {
     }
 }
 
-/// The pause before the n-th retry of a table whose load has to wait: 1 s, 2 s, 4 s … 60 s, and up to a half more,
-/// so that tables that failed together do not come back together. `jitter` is 0 to 1.
-pub(crate) fn backoff(waits: u32, jitter: f64) -> Duration {
-    let base = Duration::from_secs(1 << waits.saturating_sub(1).min(6)).min(Duration::from_secs(60));
-    base + base.mul_f64(jitter / 2.0)
-}
-
-/// The pause before a request that failed alone is tried again: 5 s, 15 s, 45 s … 15 min.
-pub(crate) fn pause_alone(tries: u32) -> Duration {
-    Duration::from_secs(5 * 3u64.pow(tries.saturating_sub(1).min(5))).min(Duration::from_secs(900))
+fn text_bytes<D>(held: &[Held<D>]) -> usize {
+    held.iter().map(|one| one.text_bytes).sum()
 }
 
 #[cfg(test)]

@@ -4,7 +4,8 @@
 //! here where nobody can read it and there where it failed alone too often, returned in all other cases.
 
 use crate::batch::Held;
-use crate::pending::{Pending, backoff, pause_alone};
+use crate::pause;
+use crate::pending::Pending;
 use crate::stopped::Stopped;
 use crate::table::Table;
 use crate::work::{Worked, work};
@@ -15,7 +16,7 @@ use common::event_name::EventName;
 use common::load_request::{LoadRequest, LoadRequestError};
 use common::queue::{Delivery, Depth, Fate};
 use common::telemetry::chain;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::{Id, JoinError, JoinSet};
@@ -28,13 +29,16 @@ const RECEIVES: usize = 3;
 /// SQS's longest long poll.
 const LONG_POLL: Duration = Duration::from_secs(20);
 
+/// Receives that fail are told of again after this time.
+const RECEIVE_WARN_AGAIN: Duration = Duration::from_secs(300);
+
 /// Pause after a failed receive.
 const RECEIVE_BACKOFF: Duration = Duration::from_secs(2);
 
-/// When a request that a newer router wrote is looked at again: it needs a newer loader.
+/// When a request that a newer router wrote is first looked at again: it needs a newer loader.
 const TOO_NEW_PAUSE: Duration = Duration::from_secs(300);
 
-/// When a request of a table that holds enough comes back.
+/// When a request of a table that holds enough first comes back.
 const CROWDED_PAUSE: Duration = Duration::from_secs(30);
 
 type Received = Result<Vec<Delivery>, AwsError>;
@@ -50,7 +54,8 @@ pub(crate) async fn run(loader: Arc<Loader>, until_idle: Option<Duration>) -> Re
         loading: HashMap::new(),
         settling: TaskTracker::new(),
         idle: until_idle.map(IdleClock::new),
-        receive_fails: false,
+        receive_fails: None,
+        too_new: BTreeMap::new(),
         summary: Summary::default(),
         loader,
     };
@@ -71,7 +76,10 @@ struct Run {
     loading: HashMap<Id, EventName>,
     settling: TaskTracker,
     idle: Option<IdleClock>,
-    receive_fails: bool,
+    /// When it was last told that receives fail; `None` while they work.
+    receive_fails: Option<Instant>,
+    /// Why each message was returned that a newer router wrote; only where the run may end by itself.
+    too_new: BTreeMap<String, String>,
     summary: Summary,
 }
 
@@ -110,7 +118,7 @@ impl Run {
         while self.receives.len() < RECEIVES && self.pending.has_room() {
             let queue = self.loader.queue.clone();
             let wait = if self.idle.is_some() { IdleClock::POLL } else { LONG_POLL };
-            let pause = if self.receive_fails { RECEIVE_BACKOFF } else { Duration::ZERO };
+            let pause = if self.receive_fails.is_some() { RECEIVE_BACKOFF } else { Duration::ZERO };
             self.receives.spawn(async move {
                 tokio::time::sleep(pause).await;
                 queue.receive(10, wait).await
@@ -122,14 +130,17 @@ impl Run {
     async fn take_in(&mut self, received: Received) -> Result<bool, RunError> {
         let deliveries = match received {
             Ok(deliveries) => deliveries,
+            Err(error) if self.idle.is_some() && !error.is_transient() => return Err(RunError::Receive(error)),
             Err(error) => {
-                if !std::mem::replace(&mut self.receive_fails, true) {
+                let now = Instant::now();
+                if self.receive_fails.is_none_or(|told| now - told >= RECEIVE_WARN_AGAIN) {
+                    self.receive_fails = Some(now);
                     tracing::warn!(queue = self.loader.queue.name(), %error, "could not receive; retrying until it works");
                 }
                 return Ok(false);
             }
         };
-        self.receive_fails = false;
+        self.receive_fails = None;
         let is_empty = deliveries.is_empty();
         for delivery in deliveries {
             self.accept(delivery);
@@ -142,12 +153,15 @@ impl Run {
     }
 
     fn accept(&mut self, delivery: Delivery) {
-        let (now, text_bytes) = (Instant::now(), delivery.body.len());
+        let (now, receive_count) = (Instant::now(), delivery.receive_count);
         let request = match LoadRequest::parse(&delivery.body) {
             Ok(request) => request,
             Err(error @ LoadRequestError::TooNew(_)) => {
                 tracing::warn!(message_id = delivery.message_id, %error, "a load request has to wait");
-                return self.settle([delivery], Fate::Return { after: TOO_NEW_PAUSE });
+                if self.idle.is_some() {
+                    self.too_new.insert(delivery.message_id.clone(), error.to_string());
+                }
+                return self.settle([delivery], Fate::Return { after: pause::returned(TOO_NEW_PAUSE, receive_count) });
             }
             Err(error @ LoadRequestError::Malformed(_)) => {
                 let why = chain(&error);
@@ -159,12 +173,14 @@ impl Run {
                 return self.settle([delivery], Fate::DeadLetter { why });
             }
         };
-        if let Some(after) = self.stopped.remaining(&request.event, now) {
+        if let Some(remaining) = self.stopped.remaining(&request.event, now) {
+            let after = pause::returned(self.loader.settings.loader.stopped_retry, receive_count).max(remaining);
             return self.settle([delivery], Fate::Return { after });
         }
-        let held = Held { request, delivery, received: now };
-        if let Err(held) = self.pending.accept(held, text_bytes, |event| self.loader.settings.table(event)) {
-            self.settle([held.delivery], Fate::Return { after: CROWDED_PAUSE });
+        let body_bytes = delivery.body.len();
+        let held = Held::new(request, delivery, body_bytes, now);
+        if let Err(held) = self.pending.accept(held, |event| self.loader.settings.table(event)) {
+            self.settle([held.delivery], Fate::Return { after: pause::returned(CROWDED_PAUSE, receive_count) });
         }
     }
 
@@ -192,12 +208,12 @@ impl Run {
             );
             self.stop(&event, why, now);
         } else {
-            if worked.loads > 0 && !worked.table.has_suspects() && self.stopped.recovered(&event) {
+            if worked.all_is_loaded() && !worked.table.has_suspects() && self.stopped.recovered(&event) {
                 tracing::info!(event = event.as_str(), "the stopped table loads again");
             }
             let waits = worked.table.waits;
-            let not_before = (waits > 0).then(|| now + backoff(waits, jitter()));
-            let alone = worked.alone.into_iter().map(|(held, tries)| (now + pause_alone(tries), held)).collect();
+            let not_before = (waits > 0).then(|| now + pause::backoff(waits, jitter()));
+            let alone = worked.alone.into_iter().map(|(held, tries)| (now + pause::alone(tries), held)).collect();
             self.pending.put_back(&event, worked.again, alone, not_before);
         }
         self.tables.insert(event, worked.table);
@@ -228,35 +244,41 @@ impl Run {
     async fn is_idle(&mut self, received: bool) -> Result<bool, RunError> {
         let Some(idle) = &mut self.idle else { return Ok(false) };
         let working = received || !self.pending.is_empty() || !self.loads.is_empty() || !self.settling.is_empty();
-        let (queue, only_stopped) = (self.loader.queue.clone(), !self.stopped.is_empty());
+        let has_returned = !(self.stopped.is_empty() && self.too_new.is_empty());
+        let queue = self.loader.queue.clone();
         let depth = || async move {
             let depth = queue.depth().await?;
-            // Returned requests of stopped tables stay in flight until their pause is over.
-            Ok(if only_stopped { Depth { in_flight: 0, ..depth } } else { depth })
+            // What was returned stays in flight until its pause is over.
+            Ok(if has_returned { Depth { in_flight: 0, ..depth } } else { depth })
         };
-        match (idle.has_passed(working, depth).await, only_stopped) {
-            (true, true) => Err(RunError::Stopped { tables: self.stopped.reasons() }),
-            (passed, _) => Ok(passed),
+        match idle.has_passed(working, depth).await {
+            true if !self.stopped.is_empty() => Err(RunError::Stopped { tables: self.stopped.reasons() }),
+            true if has_returned => Err(RunError::TooNew { requests: self.too_new.clone() }),
+            passed => Ok(passed),
+        }
+    }
+
+    /// Ends within the drain timeout, whatever AWS answers.
+    async fn drain(&mut self) {
+        let limit = self.loader.settings.loader.drain_timeout;
+        if tokio::time::timeout(limit, self.finish()).await.is_err() {
+            tracing::warn!(
+                loads = self.loads.len(),
+                messages = self.settling.len(),
+                "gave up waiting for what is in work; the ledger tells how loads ended, messages will be delivered again"
+            );
         }
     }
 
     /// Lets loads in work finish, and returns everything that waits.
-    async fn drain(&mut self) {
+    async fn finish(&mut self) {
         self.receives.abort_all();
         let held = self.pending.drain_all();
         let queue = self.loader.queue.clone();
         let now = Fate::Return { after: Duration::ZERO };
         settle::held(&queue, held, &now).await;
-        let (limit, finish) = (self.loader.settings.loader.drain_timeout, async {
-            while let Some(worked) = self.loads.join_next_with_id().await {
-                self.load_is_over(worked);
-            }
-        });
-        if tokio::time::timeout(limit, finish).await.is_err() {
-            tracing::warn!(
-                loads = self.loads.len(),
-                "gave up waiting for loads in work; the ledger tells how they ended"
-            );
+        while let Some(worked) = self.loads.join_next_with_id().await {
+            self.load_is_over(worked);
         }
         settle::held(&queue, self.pending.drain_all(), &now).await;
         self.settling.close();

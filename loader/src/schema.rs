@@ -3,7 +3,7 @@
 //! The mapping is decided by compare-and-set in its own transaction, and all DDL is derived from the
 //! committed mapping minus what the warehouse shows: a crash in between is healed by the next load.
 
-use crate::actual::{Actual, Missing};
+use crate::actual::{Actual, Missing, Unlike};
 use crate::batch::new_name;
 use crate::bookkeeping;
 use crate::mapping::extend::{Seen, extend};
@@ -48,6 +48,11 @@ pub(crate) enum SchemaError {
     Gate { gate: String, rows: usize },
     #[error("columns of table {table} name the kind {kind:?}, which this release does not know: upgrade it")]
     TooNew { table: String, kind: String },
+    #[error(
+        "column {column:?} of table {table} is {found}, but what is loaded into it needs {wanted}: rename the column, or \
+         change it to that type"
+    )]
+    Unlike { table: String, column: String, found: String, wanted: String },
     #[error("the schema of table {table} keeps changing under this load")]
     Contended { table: String },
 }
@@ -56,9 +61,10 @@ impl SchemaError {
     pub(crate) fn class(&self) -> Class {
         match self {
             SchemaError::Warehouse(error) => error.class(),
-            SchemaError::LedgerGone { .. } | SchemaError::Gate { .. } | SchemaError::TooNew { .. } => {
-                Class::Configuration
-            }
+            SchemaError::LedgerGone { .. }
+            | SchemaError::Gate { .. }
+            | SchemaError::TooNew { .. }
+            | SchemaError::Unlike { .. } => Class::Configuration,
             SchemaError::Contended { .. } => Class::Transient,
         }
     }
@@ -106,13 +112,23 @@ impl Schema {
         max_depth: usize,
     ) -> Result<(), SchemaError> {
         if parts.is_empty() {
+            // A replace that left nothing: rows to remove may be in a table that another loader made since.
+            if !self.has_table() {
+                self.actual = read_actual(warehouse, names, event).await?;
+            }
             return Ok(());
         }
-        for _ in 0..ROUNDS {
+        let mut has_looked = false;
+        for _ in 0..=ROUNDS {
             let rows = extend(&self.mapping, &self.actual.beside(&self.mapping), parts, max_depth);
             let is_first = self.version == 0;
             if rows.is_empty() && !is_first {
                 return self.follow(warehouse, names, event).await;
+            }
+            // Names are given once and for all: by what the table has now, not by what is remembered of it.
+            if !std::mem::replace(&mut has_looked, true) {
+                self.actual = read_actual(warehouse, names, event).await?;
+                continue;
             }
             let changes = self.changes(names, event, &rows, is_first);
             let holder = new_name("schema");
@@ -155,10 +171,18 @@ impl Schema {
         changes
     }
 
+    /// A column of another type could take values and alter them.
+    fn check_types(&self, names: &Names, event: &EventName) -> Result<(), SchemaError> {
+        let Some(Unlike { column, data_type }) = self.actual.unlike(&self.mapping) else { return Ok(()) };
+        let (table, column, wanted) = (names.event_table(event), column.name.clone(), ddl::column_type(column));
+        Err(SchemaError::Unlike { table, column, found: data_type.to_owned(), wanted })
+    }
+
     /// Makes the table follow the committed mapping.
     async fn follow(&mut self, warehouse: &Warehouse, names: &Names, event: &EventName) -> Result<(), SchemaError> {
         let mut last = Ok(());
         for _ in 0..ROUNDS {
+            self.check_types(names, event)?;
             let missing = self.actual.missing(&self.mapping);
             if missing.is_empty() {
                 return Ok(());
@@ -170,6 +194,7 @@ impl Schema {
                 break;
             }
         }
+        self.check_types(names, event)?;
         last?;
         match self.actual.missing(&self.mapping).is_empty() {
             true => Ok(()),
@@ -219,10 +244,16 @@ async fn carry_out(
         let statements = std::iter::once(load::statement_timeout(DDL_TIMEOUT)).chain(some.iter().cloned());
         warehouse.batch(&new_name("ddl"), statements.collect()).await?;
     }
-    for change in missing {
-        if let Missing::Size(column) = change {
-            warehouse.execute(&new_name("ddl"), &ddl::widen_column(names, event, column)).await?;
-        }
+    let wider: Vec<String> = missing
+        .iter()
+        .filter_map(|change| match change {
+            Missing::Size(column) => Some(ddl::widen_column(names, event, column)),
+            _ => None,
+        })
+        .collect();
+    for some in wider.chunks(crate::sql::BATCH_MAX_ENTRIES - 1) {
+        let statements = std::iter::once(load::statement_timeout(DDL_TIMEOUT)).chain(some.iter().cloned());
+        warehouse.each(&new_name("ddl"), statements.collect()).await?;
     }
     Ok(())
 }

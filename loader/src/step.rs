@@ -16,6 +16,8 @@ pub(crate) enum Step {
     TryAlone,
     /// This request never again: recorded, and its message to the dead-letter queue.
     SetAside,
+    /// This request until a person has looked, and the table with it, but only when all others had their turn.
+    StopAfterOthers,
     /// Nothing more of this table until a person has looked; loudly.
     Stop,
 }
@@ -29,8 +31,8 @@ pub(crate) fn next_step(class: Class, blame: Blame, alone: bool, tries: u32, max
         _ if !alone => Step::Halve,
         Class::Configuration => Step::Stop,
         _ if tries < max_tries => Step::TryAlone,
-        Class::Data => Step::Stop,
-        Class::MissingPart | Class::TooLarge | Class::Unknown => Step::SetAside,
+        Class::Data => Step::StopAfterOthers,
+        Class::MissingPart | Class::TooLarge | Class::Cancelled | Class::Unknown => Step::SetAside,
     }
 }
 
@@ -47,7 +49,10 @@ mod tests {
             (Class::AlreadyLoaded, Batch, false, 0, Step::AskAgain),
             (Class::Data, Batch, false, 0, Step::Halve),
             (Class::Data, Batch, true, 1, Step::TryAlone),
-            (Class::Data, Batch, true, 3, Step::Stop),
+            (Class::Data, Batch, true, 3, Step::StopAfterOthers),
+            (Class::Cancelled, Batch, false, 0, Step::Halve),
+            (Class::Cancelled, Batch, true, 2, Step::TryAlone),
+            (Class::Cancelled, Batch, true, 3, Step::SetAside),
             (Class::Configuration, Batch, false, 0, Step::Halve),
             (Class::Configuration, Batch, true, 1, Step::Stop),
             (Class::Configuration, Table, false, 0, Step::Stop),

@@ -171,7 +171,7 @@ mod tests {
                 r#"UPDATE "log_router"."gate_page_view" SET "holder" = 'b-1'"#.to_owned(),
                 r#"SELECT CAST(CASE WHEN COUNT(*) = 1 THEN '1' ELSE 'gate rows: ' || COUNT(*) END AS INTEGER) FROM "log_router"."gate_page_view" WHERE "holder" = 'b-1'"#.to_owned(),
                 format!(r#"SELECT CAST('a' || MIN("source_id") AS INTEGER) FROM "log_router"."ledger_page_view" WHERE ("source_id" = '{a}' AND "generation" >= 0) OR ("source_id" = '{b}' AND "generation" >= 2)"#),
-                format!(r#"DELETE FROM "events"."page_view" WHERE "_source" = '{b}' AND "_loaded_at" >= (SELECT DATEADD(day, -1, MIN("loaded_at")) FROM "log_router"."ledger_page_view" WHERE "source_id" = '{b}')"#),
+                format!(r#"DELETE FROM "events"."page_view" WHERE "_source" = '{b}' AND ("_loaded_at" IS NULL OR "_loaded_at" >= (SELECT DATEADD(day, -1, MIN("loaded_at")) FROM "log_router"."ledger_page_view" WHERE "source_id" = '{b}'))"#),
                 r#"COPY "events"."page_view" ("_source") FROM 's3://b/m' IAM_ROLE default MANIFEST FORMAT JSON 's3://b/j' GZIP TIMEFORMAT 'auto' DATEFORMAT 'auto' COMPUPDATE OFF STATUPDATE OFF"#.to_owned(),
                 "SELECT CAST(CASE WHEN pg_last_copy_count() = 7 THEN '1' ELSE 'copied ' || pg_last_copy_count() || ' of 7' END AS INTEGER)".to_owned(),
                 format!(r#"INSERT INTO "log_router"."ledger_page_view" ("source_id", "generation", "parts", "rows_loaded", "rows_rejected", "batch", "source_time") VALUES ('{a}', 0, 1, 3, 0, 'b-1', '2025-06-01 00:00:00.000000'), ('{b}', 2, 1, 4, 0, 'b-1', '2025-06-01 00:00:00.000000')"#),

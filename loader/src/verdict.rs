@@ -20,12 +20,14 @@ pub(crate) enum Class {
     AlreadyLoaded,
     /// More than one transaction takes: half of it may do.
     TooLarge,
+    /// Cut short while it loaded, by its own time limit or by somebody: half of it may do.
+    Cancelled,
     /// None of these.
     Unknown,
 }
 
 /// Lower-case pieces of messages, as public sources record them.
-const TRANSIENT: [&str; 30] = [
+const TRANSIENT: [&str; 25] = [
     "serializable isolation violation",
     "could not serialize access",
     "conflict with concurrent transaction",
@@ -41,21 +43,25 @@ const TRANSIENT: [&str; 30] = [
     "being resumed",
     "is resuming",
     "in maintenance",
-    "cancelled on user's request",
-    "canceled on user's request",
-    "query cancelled",
-    "statement timeout",
-    "57014",
     "system requested abort",
     "connection timeout",
     "connection reset",
     "connection refused",
     "could not connect",
     "curlerror",
-    "slowdown",
+    "error slowdown",
     "reduce your request rate",
     "service unavailable",
     "rate exceeded",
+];
+
+/// Redshift does not say who cancelled: `statement_timeout`, a queue's rule or a person.
+const CANCELLED: [&str; 5] = [
+    "cancelled on user's request",
+    "canceled on user's request",
+    "query cancelled",
+    "query canceled",
+    "statement timeout",
 ];
 
 const MISSING_PART: [&str; 2] = ["mandatory url is not present", "the specified key does not exist"];
@@ -85,6 +91,14 @@ pub(crate) fn classify(role: Option<Role>, message: &str) -> Class {
     // Redshift's text for 1023 is nothing but the number, with the rest in the detail.
     let code = message.split([' ', '\n']).next().unwrap_or_default().trim_end_matches(':');
     let unnamed = without_names(&message);
+    let is_code = |word: &str| word.trim_matches(|c: char| !c.is_alphanumeric()) == "57014";
+    if unnamed.split_whitespace().any(is_code) || CANCELLED.iter().any(|text| unnamed.contains(text)) {
+        // Loading takes the time it takes; every other entry only ever waits for somebody.
+        return match role {
+            Some(Role::Copy | Role::Delete) => Class::Cancelled,
+            _ => Class::Transient,
+        };
+    }
     if matches!(code, "1023" | "1018") || TRANSIENT.iter().any(|text| unnamed.contains(text)) {
         return Class::Transient;
     }
@@ -99,9 +113,26 @@ pub(crate) fn classify(role: Option<Role>, message: &str) -> Class {
     }
 }
 
-/// A table or column may be called anything, also `is paused`.
+/// A table, column or key may be called anything, also `is paused`: leaves out quoted names and URIs. An
+/// apostrophe within a word opens no quote.
 fn without_names(message: &str) -> String {
-    message.split('"').step_by(2).collect()
+    let unquoted: String = message.split('"').step_by(2).collect();
+    let mut kept = String::new();
+    let mut rest = unquoted.as_str();
+    while let Some(at) = rest.find('\'') {
+        let (before, quoted) = (&rest[..at], &rest[at + 1..]);
+        kept.push_str(before);
+        let is_opening = !before.ends_with(char::is_alphanumeric);
+        rest = match quoted.find('\'').filter(|_| is_opening) {
+            Some(end) => &quoted[end + 1..],
+            None => {
+                kept.push('\'');
+                quoted
+            }
+        };
+    }
+    kept.push_str(rest);
+    kept.split(' ').filter(|word| !word.contains("://")).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -146,9 +177,17 @@ mod tests {
                 Class::Transient,
                 "AwsClientException: - Failed to perform AWS request, curlError=Connection timeout after 30002 ms",
             ),
-            (copy, Class::Transient, "Query (168) cancelled on user's request"),
-            (copy, Class::Transient, "Query (168) canceled on user's request"),
-            (copy, Class::Transient, "57014 Query cancelled. (NFTSetupSessionStateOnRestore)"),
+            (copy, Class::Cancelled, "Query (168) cancelled on user's request"),
+            (copy, Class::Cancelled, "Query (168) canceled on user's request"),
+            (copy, Class::Cancelled, "57014 Query cancelled. (NFTSetupSessionStateOnRestore)"),
+            (Some(Role::Delete), Class::Cancelled, "Query (168) cancelled on user's request"),
+            (Some(Role::Guard), Class::Transient, "Query (168) cancelled on user's request"),
+            (None, Class::Transient, "Query (168) cancelled on user's request"),
+            (
+                copy,
+                Class::Transient,
+                "S3ServiceException:Please reduce your request rate.,Status 503,Error SlowDown,Rid 1",
+            ),
             (copy, Class::Transient, "Disk Full"),
             (copy, Class::Unknown, "something nobody has seen"),
             (
@@ -166,6 +205,15 @@ mod tests {
             (Some(Role::Lock), Class::Configuration, "relation \"log_router.gate_x\" does not exist"),
             (None, Class::Configuration, "must be owner of relation page_view"),
             (None, Class::Configuration, "column \"is paused\" does not exist in page_view"),
+            (None, Class::Configuration, "permission denied for relation slowdown"),
+            (copy, Class::Data, "Load into table 'disk full' failed.  Check 'sys_load_error_detail' system table"),
+            (
+                copy,
+                Class::MissingPart,
+                "Problem reading s3://b/deadlock_detected/57014 - S3ServiceException:The specified key does not exist.,Status 404",
+            ),
+            (copy, Class::Unknown, "something nobody has seen [ErrorId: 1-57014abc-67bc80cb57014898]"),
+            (copy, Class::Unknown, "the user's table 'rate exceeded' is odd"),
             (None, Class::Unknown, "Relation \"page_view\" already exists"),
         ] {
             assert_eq!(classify(role, message), class, "{message}");

@@ -23,6 +23,8 @@ pub(crate) struct Worked {
     pub(crate) table: Table,
     pub(crate) loads: u64,
     pub(crate) rows: u64,
+    /// Sources that the ledger has now, loaded here or by somebody else.
+    done: usize,
     /// To wait again, all together.
     pub(crate) again: Vec<Held<Delivery>>,
     /// Each to be tried again alone, after its failures so far.
@@ -34,8 +36,8 @@ pub(crate) struct Worked {
 /// Works on what was held for one table.
 pub(crate) async fn work(loader: &Loader, mut table: Table, held: Vec<Held<Delivery>>) -> Worked {
     table.is_fresh = false;
-    let mut worked = Worked { table, loads: 0, rows: 0, again: Vec::new(), alone: Vec::new(), stop: None };
-    let mut left = vec![members(held)];
+    let mut worked = Worked { table, loads: 0, rows: 0, done: 0, again: Vec::new(), alone: Vec::new(), stop: None };
+    let (mut left, mut culprits) = (vec![members(held)], Vec::new());
     let (mut asked_again, mut is_halving) = (0, false);
     while let Some(batch) = left.pop() {
         if loader.shutdown.is_cancelled() {
@@ -45,6 +47,7 @@ pub(crate) async fn work(loader: &Loader, mut table: Table, held: Vec<Held<Deliv
         let Attempt { done, rows, failed } = load(loader, &mut worked.table, batch).await;
         worked.rows += rows.unwrap_or(0);
         worked.loads += u64::from(rows.is_some());
+        worked.done += done.len();
         for member in &done {
             worked.table.forget(member.request());
         }
@@ -65,7 +68,7 @@ pub(crate) async fn work(loader: &Loader, mut table: Table, held: Vec<Held<Deliv
         let (alone, max_tries) = (batch.len() == 1, loader.settings.loader.max_tries);
         let step = next_step(failure.class, failure.blame, alone, 0, max_tries);
         let (step, tries) = match (step, batch.first()) {
-            (Step::TryAlone | Step::SetAside, Some(member)) => {
+            (Step::TryAlone | Step::SetAside | Step::StopAfterOthers, Some(member)) => {
                 let tries = worked.table.failed_alone(member.request());
                 (next_step(failure.class, failure.blame, alone, tries, max_tries), tries)
             }
@@ -106,6 +109,10 @@ pub(crate) async fn work(loader: &Loader, mut table: Table, held: Vec<Held<Deliv
                 Some(member) => set_aside(loader, &mut worked, member, tries, &failure).await,
                 None => continue,
             },
+            Step::StopAfterOthers => {
+                worked.stop = Some(explain(loader, &batch, &failure).await);
+                culprits.push(batch);
+            }
             Step::Stop => {
                 worked.stop = Some(explain(loader, &batch, &failure).await);
                 left.push(batch);
@@ -113,11 +120,17 @@ pub(crate) async fn work(loader: &Loader, mut table: Table, held: Vec<Held<Deliv
             }
         }
     }
+    left.append(&mut culprits);
     worked.again = left.into_iter().flatten().flat_map(Member::into_held).collect();
     worked
 }
 
 impl Worked {
+    /// Whether the ledger has something of this batch, and nothing is left of it.
+    pub(crate) fn all_is_loaded(&self) -> bool {
+        self.done > 0 && self.again.is_empty() && self.alone.is_empty()
+    }
+
     fn recovered(&mut self) {
         if std::mem::take(&mut self.table.waits) > 0 {
             tracing::info!(event = self.table.event.as_str(), "the warehouse takes loads of the table again");
@@ -156,7 +169,7 @@ async fn set_aside(loader: &Loader, worked: &mut Worked, member: Member<Delivery
                 "a request failed {tries} times alone: recorded in the table failed, its message is in the dead-letter queue"
             );
             worked.table.forget(request);
-            let why = for_attribute(&failure.what);
+            let why = failure.what.clone();
             settle::members(&loader.queue, vec![member], &Fate::DeadLetter { why }).await;
         }
         Err(error) => {
@@ -164,11 +177,6 @@ async fn set_aside(loader: &Loader, worked: &mut Worked, member: Member<Delivery
             worked.alone.push((member.into_held(), tries));
         }
     }
-}
-
-/// A message attribute takes no control characters and counts towards the message's size (SQS API, `SendMessage`).
-fn for_attribute(why: &str) -> String {
-    why[..why.floor_char_boundary(1_000)].replace(|c: char| c.is_control(), " ")
 }
 
 /// Why a table stops, with Redshift's own account of the records it refused.
@@ -191,15 +199,4 @@ async fn explain(loader: &Loader, batch: &[Member<Delivery>], failure: &LoadFail
         why.push_str(&format!(" [{}]", first_part(batch)));
     }
     why
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_reason_always_fits_a_message_attribute() {
-        assert_eq!(for_attribute("a\n  Detail:\u{1}b"), "a   Detail: b");
-        assert_eq!(for_attribute(&"é".repeat(5_000)).len(), 1_000);
-    }
 }

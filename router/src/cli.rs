@@ -3,10 +3,10 @@
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use common::clients::Clients;
-use common::settings::{RouterSettings, Settings};
+use common::settings::{DEFAULT_CONFIG, RouterSettings, Settings, SettingsError};
 use router::route::object::Rules;
 use router::split::{self, Report, SourceOverride};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Splits raw JSON log files on S3 into per-event parts.
@@ -99,19 +99,22 @@ async fn run(settings: &Settings, until_idle: Option<Duration>) -> anyhow::Resul
 }
 
 fn split_files(args: &SplitArgs, config: Option<PathBuf>) -> anyhow::Result<()> {
-    let (mut settings, keys) = match config {
-        Some(path) => {
-            let settings = Settings::load(Some(&path))?;
-            (settings.router, settings.keys)
+    let (mut settings, keys) = match Settings::load(config.as_deref()) {
+        Ok(settings) => (settings.router, settings.keys),
+        // Nobody named a file, and there is none: the defaults.
+        Err(SettingsError::Unreadable { path, .. }) if config.is_none() && path == Path::new(DEFAULT_CONFIG) => {
+            (RouterSettings::default(), split::default_keys())
         }
-        None => (RouterSettings::default(), split::default_keys()),
+        Err(error) => return Err(error.into()),
     };
     if !args.event_type.is_empty() {
         settings.event_type.clone_from(&args.event_type);
     }
-    if let Some(wrong) = settings.event_type.iter().find(|pointer| !pointer.starts_with('/')) {
+    let is_pointer = |pointer: &String| pointer.starts_with('/') && pointer.len() > 1;
+    if let Some(wrong) = settings.event_type.iter().find(|pointer| !is_pointer(pointer)) {
         anyhow::bail!("--event-type {wrong:?} is not a JSON pointer: write it like /event");
     }
+    anyhow::ensure!(settings.event_type.len() <= 32, "--event-type: at most 32 pointers");
     settings.lineage &= !args.no_lineage;
     let rules = Rules::new(&settings, &keys);
     let source = args.source_override()?;

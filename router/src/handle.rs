@@ -148,6 +148,7 @@ impl Router {
 
     async fn seal_and_announce(&self, seal: Seal, uri: &str) -> Result<(), HandleError> {
         let failed = |source| HandleError::Seal { uri: uri.to_owned(), source };
+        self.sealer.check(&seal).map_err(failed)?;
         let seal = self.sealer.write(seal).await.map_err(failed)?;
         self.sealer.announce(&seal, Lane::Live).await.map_err(failed)
     }

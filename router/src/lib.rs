@@ -11,6 +11,7 @@ mod sealing;
 pub mod split;
 mod upload;
 
+use common::aws_error::AwsError;
 use common::clients::Clients;
 use common::consumer::{self, Pace};
 use common::objects::{BucketError, check_bucket};
@@ -21,15 +22,18 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// Why the router does not start.
+/// Why the router does not start, or does not go on.
 #[derive(Debug, thiserror::Error)]
-pub enum StartError {
+pub enum RunError {
     /// A bucket.
     #[error(transparent)]
     Bucket(#[from] BucketError),
     /// A queue.
     #[error(transparent)]
     Queue(#[from] QueueError),
+    /// The queue stopped answering while `--until-idle` waited for its end.
+    #[error("the queue of raw.queue cannot be received from")]
+    Receive(#[source] AwsError),
     /// The spool.
     #[error("router.spool_dir: could not create a file in {dir}: name a folder that exists and may be written")]
     Spool {
@@ -47,21 +51,21 @@ pub async fn run(
     clients: &Clients,
     until_idle: Option<Duration>,
     shutdown: CancellationToken,
-) -> Result<(), StartError> {
+) -> Result<(), RunError> {
     check_bucket(&clients.s3, &settings.raw.bucket, "raw.bucket").await?;
     check_bucket(&clients.s3, &settings.routed.bucket, "routed.bucket").await?;
     check_bucket(&clients.s3, &settings.quarantine_bucket, "quarantine.bucket").await?;
     let notifications = Queue::open(&clients.sqs, &settings.raw.queues.live, "raw.queue").await?;
     let load_requests = Queue::open(&clients.sqs, &settings.routed.queues.live, "routed.queue").await?;
     let dir = &settings.router.spool_dir;
-    tempfile::tempfile_in(dir).map_err(|source| StartError::Spool { dir: dir.clone(), source })?;
+    tempfile::tempfile_in(dir).map_err(|source| RunError::Spool { dir: dir.clone(), source })?;
 
     let bucket = settings.routed.bucket.clone();
     let sealer = sealing::Sealer::new(clients.s3.clone(), bucket, settings.keys.clone(), load_requests);
     let router = Arc::new(handle::Router::new(settings, clients.s3.clone(), sealer));
     let pace = Pace { workers: settings.router.workers, until_idle, drain_timeout: settings.router.drain_timeout };
     tracing::info!(queue = notifications.name(), workers = pace.workers, "router is ready");
-    consumer::run(notifications, pace, router, shutdown).await;
+    consumer::run(notifications, pace, router, shutdown).await.map_err(RunError::Receive)?;
     tracing::info!("router has stopped");
     Ok(())
 }

@@ -15,6 +15,9 @@ mod redelivery;
 /// Tables grow with what the files bring.
 mod schema;
 
+/// Tables that people touch, replaces, and batches that hold a culprit.
+mod loading;
+
 /// What cannot be loaded stops its table and nothing else.
 mod failures;
 

@@ -100,30 +100,3 @@ async fn keys_that_are_no_column_names_keep_their_values() {
     assert_eq!(stack.number("SELECT COUNT(*) FROM events.odd WHERE \"select\" = 'x'").await, 1);
     assert_eq!(stack.number("SELECT COUNT(DISTINCT _source) FROM events.odd").await, 1, "_source is ours");
 }
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_empty_object_where_a_number_stood_is_a_row_without_it() {
-    let stack = Stack::start().await;
-    stack.put_lines("1", [r#"{"event":"e","n":1,"t":"x"}"#]).await;
-    stack.route_and_load().await;
-    stack.put_lines("2", [r#"{"event":"e","n":{},"t":{"z":null}}"#]).await;
-    stack.route_and_load().await;
-    let rows = stack.query("SELECT n, t FROM events.e ORDER BY n").await;
-    assert_eq!(rows, [["1", "x"], ["NULL", "NULL"]]);
-}
-
-/// A person changes the table behind the loader's back: what would be altered silently stops the table instead.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_column_of_another_type_under_a_mapped_name_stops_the_table() {
-    let stack = Stack::with("max_tries = 1").await;
-    stack.put_lines("1", [r#"{"event":"e","discount":0.5}"#]).await;
-    stack.route_and_load().await;
-    stack.query("ALTER TABLE events.e DROP COLUMN discount").await;
-    stack.query("ALTER TABLE events.e ADD COLUMN discount DECIMAL(8,2)").await;
-    stack.put_lines("2", [r#"{"event":"e","discount":0.12345}"#]).await;
-    stack.set_visibility("routed-parts", 5).await;
-    stack.route().await;
-    let error = stack.load().await.expect_err("0.12345 must not become 0.12");
-    assert!(error.contains("discount"), "{error}");
-    assert_eq!(stack.number("SELECT COUNT(*) FROM events.e").await, 1);
-}

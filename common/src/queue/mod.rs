@@ -14,6 +14,9 @@ use std::time::Duration;
 const BATCH_MAX_ENTRIES: usize = 10;
 const BATCH_MAX_BYTES: usize = 256 * 1024;
 
+/// The least `maxReceiveCount` that leaves the verdict on a message to us.
+const RECEIVES_MIN: u64 = 100;
+
 /// An open queue. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Queue {
@@ -125,11 +128,20 @@ impl Queue {
         let attributes = attributes(sqs, &url, &names).await.map_err(failed)?;
         let no_dead_letters =
             || QueueError::NoDeadLetterQueue { queue: name_or_url.to_owned(), setting: setting.to_owned() };
-        let dead_letter_name = attributes
-            .get(&QueueAttributeName::RedrivePolicy)
-            .and_then(|policy| serde_json::from_str::<serde_json::Value>(policy).ok())
-            .and_then(|policy| policy["deadLetterTargetArn"].as_str()?.rsplit(':').next().map(str::to_owned))
-            .ok_or_else(no_dead_letters)?;
+        let policy = attributes.get(&QueueAttributeName::RedrivePolicy);
+        let policy: serde_json::Value =
+            policy.and_then(|text| serde_json::from_str(text).ok()).ok_or_else(no_dead_letters)?;
+        let arn = policy["deadLetterTargetArn"].as_str();
+        let dead_letter_name = arn.and_then(|arn| arn.rsplit(':').next()).ok_or_else(no_dead_letters)?.to_owned();
+        // A number or a text, depending on who set it.
+        let receives = policy["maxReceiveCount"].as_u64().or_else(|| policy["maxReceiveCount"].as_str()?.parse().ok());
+        if receives.is_some_and(|n| n < RECEIVES_MIN) {
+            tracing::warn!(
+                queue = name_or_url,
+                receives,
+                "maxReceiveCount is low: every pause and restart counts, so good messages may end in the dead-letter queue; set it to {RECEIVES_MIN} or more"
+            );
+        }
         let dead_letter_url = queue_url(sqs, &dead_letter_name).await.map_err(|cause| match cause.is_not_found() {
             true => no_dead_letters(),
             false => failed(cause),
@@ -276,11 +288,11 @@ impl Queue {
     }
 }
 
-/// A reason as SQS takes it: XML's characters only (`SendMessage`), and short beside a body near the limit.
+/// A message attribute takes no control characters and counts towards the message's size (SQS API, `SendMessage`).
 fn sendable(why: &str) -> String {
-    let kept: String =
-        why.chars().filter(|c| !c.is_control() && !matches!(c, '\u{fffe}' | '\u{ffff}')).take(500).collect();
-    if kept.is_empty() { "no reason".to_owned() } else { kept }
+    let unsendable = |c: char| c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}');
+    let text = why[..why.floor_char_boundary(1_000)].replace(unsendable, " ");
+    if text.is_empty() { "no reason".to_owned() } else { text }
 }
 
 async fn queue_url(sqs: &Client, name: &str) -> Result<String, AwsError> {
@@ -295,4 +307,16 @@ async fn attributes(sqs: &Client, url: &str, names: &[QueueAttributeName]) -> Re
     let get = sqs.get_queue_attributes().queue_url(url).set_attribute_names(Some(names.to_vec()));
     let response = get.send().await.map_err(|e| AwsError::new("GetQueueAttributes", url, e))?;
     Ok(response.attributes.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_always_fits_a_message_attribute() {
+        assert_eq!(sendable("a\n  Detail:\u{1}b"), "a   Detail: b");
+        assert_eq!(sendable(&"é".repeat(5_000)).len(), 1_000);
+        assert_eq!(sendable(""), "no reason");
+    }
 }

@@ -129,6 +129,7 @@ impl Settings {
         let keys = KeyLayout { routed: routed_prefix, seals, quarantine };
         let settings = Settings { raw, routed, quarantine_bucket, keys, router, loader, tables, effective: Vec::new() };
         settings.check_prefixes(input);
+        settings.check_queues(input);
         settings
     }
 
@@ -157,6 +158,24 @@ impl Settings {
                 self.routed.bucket,
                 longest - PART_URI_MAX_BYTES
             ));
+        }
+    }
+
+    /// A queue with two uses would hand messages to the wrong reader.
+    fn check_queues(&self, input: &mut Input) {
+        let (raw, routed) = (&self.raw.queues, &self.routed.queues);
+        let queues = [
+            ("raw.queue", &raw.live),
+            ("raw.backfill_queue", &raw.backfill),
+            ("routed.queue", &routed.live),
+            ("routed.backfill_queue", &routed.backfill),
+        ];
+        for (at, (setting, queue)) in queues.iter().enumerate() {
+            for (other_setting, other) in &queues[at + 1..] {
+                if queue == other && !queue.is_empty() {
+                    input.problems.push(format!("{other_setting} is the same queue as {setting}: give each its own"));
+                }
+            }
         }
     }
 

@@ -82,6 +82,11 @@ impl<'a> Section<'a> {
         self.value(key).ok()
     }
 
+    /// Whether file or environment set it to something readable.
+    pub(super) fn was_given(&self, key: &str) -> bool {
+        self.input.effective.iter().any(|(section, k, _)| *section == self.name && *k == key)
+    }
+
     /// Adds a problem with one of this section's settings.
     pub(super) fn problem(&mut self, key: &str, what: impl AsRef<str>) {
         self.input.problems.push(format!("{}.{key}: {}", self.name, what.as_ref()));

@@ -19,9 +19,7 @@ impl QueueNames {
     fn read(section: &mut Section<'_>) -> Self {
         let live: String = section.required("queue");
         let backfill = section.or("backfill_queue", format!("{live}-backfill"));
-        if live == backfill && !live.is_empty() {
-            section.problem("backfill_queue", "is the live queue: backfill would delay live data, so give it its own");
-        }
+        not_empty(section, "queue", &live);
         Self { live, backfill }
     }
 }
@@ -39,7 +37,7 @@ pub struct RawSettings {
 
 impl RawSettings {
     pub(super) fn read(mut section: Section<'_>) -> Self {
-        let bucket = section.required("bucket");
+        let bucket = bucket(&mut section);
         let prefix = section.or("prefix", String::new());
         let queues = QueueNames::read(&mut section);
         section.finish();
@@ -58,7 +56,7 @@ pub struct RoutedSettings {
 
 impl RoutedSettings {
     pub(super) fn read(mut section: Section<'_>) -> (Self, String) {
-        let bucket = section.required("bucket");
+        let bucket = bucket(&mut section);
         let prefix = prefix(&mut section, "routed/");
         let queues = QueueNames::read(&mut section);
         section.finish();
@@ -103,7 +101,7 @@ pub struct RouterSettings {
     pub spool_dir: PathBuf,
     /// Parts of one object uploaded at once.
     pub upload_concurrency: usize,
-    /// How long SIGTERM waits for objects in work before their messages are returned.
+    /// How long SIGTERM waits for objects in work; what is not done by then is delivered again.
     pub drain_timeout: Duration,
 }
 
@@ -139,6 +137,9 @@ impl RouterSettings {
         if event_type.len() > 32 {
             section.problem("event_type", "at most 32 pointers");
         }
+        if event_type.is_empty() && section.was_given("event_type") {
+            section.problem("event_type", "names no pointer: no record would have an event type");
+        }
         let gzip_level = section.or("gzip_level", u64::from(default.gzip_level));
         if !(1..=9).contains(&gzip_level) {
             section.problem("gzip_level", format!("{gzip_level} is not between 1 and 9"));
@@ -157,6 +158,19 @@ impl RouterSettings {
             upload_concurrency: count(&mut section, "upload_concurrency", default.upload_concurrency),
             drain_timeout: section.or("drain_timeout", default.drain_timeout),
         };
+        if settings.workers > 256 {
+            section.problem(
+                "workers",
+                format!("{} is more than 256: each is a thread, so run more routers", settings.workers),
+            );
+        }
+        if settings.max_object_time.is_zero() {
+            section.problem("max_object_time", "is nothing: no object could be read");
+        }
+        // One PUT a part (S3: at most 5 GB), and a part that does not shrink must still fit.
+        if settings.part_max_bytes > 4 << 30 {
+            section.problem("part_max_bytes", "is more than 4GiB: S3 takes no larger object in one PUT");
+        }
         section.finish();
         settings
     }
@@ -309,6 +323,22 @@ pub(super) fn read_tables(
         section.finish();
     }
     tables
+}
+
+fn bucket(section: &mut Section<'_>) -> String {
+    let bucket: String = section.required("bucket");
+    if bucket.contains(['/', ':']) {
+        section.problem("bucket", format!("{bucket:?} is not the name of a bucket: leave out s3:// and any path"));
+    }
+    not_empty(section, "bucket", &bucket);
+    bucket
+}
+
+/// Given, and given as nothing: an empty environment variable, mostly.
+fn not_empty(section: &mut Section<'_>, key: &'static str, text: &str) {
+    if text.is_empty() && section.was_given(key) {
+        section.problem(key, "is empty: set it, or leave it out");
+    }
 }
 
 fn count(section: &mut Section<'_>, key: &'static str, default: usize) -> usize {

@@ -91,6 +91,24 @@ fn prefixes_that_would_loop_or_mix_are_refused() {
 }
 
 #[test]
+fn values_that_could_never_work_are_refused() {
+    for (variable, value, named) in [
+        ("LOG_ROUTER_ROUTED_QUEUE", "raw-objects", "routed.queue is the same queue as raw.queue"),
+        ("LOG_ROUTER_RAW_BACKFILL_QUEUE", "routed-parts", "routed.queue is the same queue as raw.backfill_queue"),
+        ("LOG_ROUTER_ROUTER_EVENT_TYPE", "[]", "router.event_type: names no pointer"),
+        ("LOG_ROUTER_ROUTER_MAX_OBJECT_TIME", "0s", "router.max_object_time: is nothing"),
+        ("LOG_ROUTER_ROUTER_PART_MAX_BYTES", "1TiB", "router.part_max_bytes: is more than 4GiB"),
+        ("LOG_ROUTER_ROUTER_WORKERS", "1000", "router.workers: 1000 is more than 256"),
+        ("LOG_ROUTER_RAW_BUCKET", "", "raw.bucket: is empty"),
+        ("LOG_ROUTER_RAW_BUCKET", "s3://raw/x", "raw.bucket: \"s3://raw/x\" is not the name of a bucket"),
+        ("LOG_ROUTER_RAW_QUEUE", "", "raw.queue: is empty"),
+    ] {
+        let found = problems(MINIMAL, &[(variable, value)]);
+        assert!(found.iter().any(|problem| problem.starts_with(named)), "{variable}={value}: {found:?}");
+    }
+}
+
+#[test]
 fn a_table_overrides_only_what_it_sets() {
     let text = format!("{MINIMAL}[tables.page_view]\nflush_age = \"10s\"\n");
     let settings = parse(&text, &[]).expect("valid");

@@ -62,12 +62,26 @@ impl Chooser<'_> {
     /// Below a flattened object. `covered`: a SUPER column above holds everything anyway.
     fn keys(&mut self, at: &Node, object: &SketchNode, depth: usize, covered: bool) {
         for (key, node) in &object.keys {
-            if !has_values(node) || (depth == 0 && key == LINEAGE_KEY) {
+            if depth == 0 && key == LINEAGE_KEY {
                 continue;
             }
-            match at.children.get(key) {
-                Some(child) => self.node(child, node, depth + 1, covered),
-                None => self.choice.record |= !covered,
+            match (at.children.get(key), has_values(node)) {
+                (Some(child), true) => self.node(child, node, depth + 1, covered),
+                (Some(child), false) => self.without_values(child, node),
+                (None, true) => self.choice.record |= !covered,
+                (None, false) => {}
+            }
+        }
+    }
+
+    /// Nulls and objects that hold nothing else are NULL in every column but SUPER: COPY would refuse such an
+    /// object for a number, and write its text into a VARCHAR.
+    fn without_values(&mut self, at: &Node, node: &SketchNode) {
+        let base = at.base.filter(|base| !self.mapping.columns[*base].kind.fits(node));
+        self.choice.left_out.extend(base);
+        for (key, below) in &node.keys {
+            if let Some(child) = at.children.get(key) {
+                self.without_values(child, below);
             }
         }
     }
@@ -133,6 +147,25 @@ mod tests {
         let mapping = Mapping::new([column("a", "a", Kind::Bigint), variant("a", "a", "a__varchar", Kind::Varchar)]);
         assert_eq!(chosen(&mapping, &sketch(&[("a", Types::STRING)])), ["a__varchar"]);
         assert_eq!(chosen(&mapping, &sketch(&[("a", Types::INTEGER)])), ["a"]);
+    }
+
+    #[test]
+    fn an_object_without_values_is_null_in_every_column_but_super() {
+        let mapping = Mapping::new([
+            column("a", "a", Kind::Bigint),
+            column("t", "t", Kind::Varchar),
+            column("s", "s", Kind::Super),
+            column("o.n", "o_n", Kind::Number),
+            column("s.b", "s_b", Kind::Boolean),
+        ]);
+        for path in ["a", "a.b"] {
+            let types = if path == "a" { Types::OBJECT } else { Types::NULL };
+            assert_eq!(chosen(&mapping, &sketch(&[(path, types)])), ["t", "s", "o_n", "s_b"], "{path}");
+        }
+        let deep = [("t", Types::OBJECT | Types::NULL), ("o.n", Types::OBJECT), ("s.b", Types::OBJECT)];
+        assert_eq!(chosen(&mapping, &sketch(&deep)), ["a", "s"]);
+        let beside = [("s.b", Types::OBJECT), ("s.c", Types::STRING), ("a", Types::NULL)];
+        assert_eq!(chosen(&mapping, &sketch(&beside)), ["a", "t", "s", "o_n"]);
     }
 
     #[test]

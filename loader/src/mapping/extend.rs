@@ -25,8 +25,9 @@ pub(crate) struct Seen<'a> {
     pub(crate) node: &'a SketchNode,
 }
 
-/// What the table has beyond the mapping, as names are given: columns by name with the kind they hold, if any.
-pub(crate) type Existing = BTreeMap<String, Option<Kind>>;
+/// What the table has beyond the mapping, as names are given: columns by name with the kind they hold, if any,
+/// and their size.
+pub(crate) type Existing = BTreeMap<String, (Option<Kind>, u32)>;
 
 /// The rows that the mapping needs before all of these parts can be loaded; none where nothing is new.
 pub(crate) fn extend(mapping: &Mapping, existing: &Existing, parts: &[Seen<'_>], max_depth: usize) -> Vec<Column> {
@@ -110,16 +111,19 @@ impl Wants<'_> {
         }
     }
 
-    /// Strings may outgrow the columns below a SUPER one too.
+    /// Strings may outgrow the columns and variants below a SUPER one too: all that [`choice`] may choose.
     fn children_beside(&mut self, path: &mut Vec<String>, at: &Node, parts: &[Seen<'_>]) {
         for (key, child) in &at.children {
             let seen: Vec<_> =
                 parts.iter().filter_map(|part| Some(Seen { node: part.node.keys.get(key)?, ..*part })).collect();
             path.push(key.clone());
-            if let Some(base) = child.base {
-                let kind = self.mapping.columns[base].kind;
-                for part in seen.iter().filter(|part| kind.fits(part.node)) {
-                    self.want(path, None, kind, part.node);
+            for part in seen.iter().filter(|part| has_values(part.node)) {
+                let base = child.base.map(|base| self.mapping.columns[base].kind);
+                let misfit = choice::variant_kind(part.node, path.len(), self.max_depth);
+                match base {
+                    Some(kind) if kind.fits(part.node) => self.want(path, None, kind, part.node),
+                    _ if child.variants.contains_key(&misfit) => self.want(path, Some(misfit), misfit, part.node),
+                    _ => {}
                 }
             }
             self.children_beside(path, child, &seen);
@@ -168,7 +172,7 @@ impl Wants<'_> {
         for ((_, path, variant), (kind, max_bytes)) in columns {
             let size = if kind == Kind::Varchar { varchar_size(max_bytes) } else { 0 };
             if let Some(known) = mapping.at(&path, variant) {
-                if size > known.size {
+                if max_bytes > known.size && size > known.size {
                     rows.push(Column { size, ..known.clone() });
                 }
                 continue;
@@ -180,16 +184,21 @@ impl Wants<'_> {
                 None => plain.clone(),
             };
             // A person's column of this name is used if it holds the same; else ours goes beside it.
-            if !names.contains(&wish) && existing.get(&wish).is_some_and(|holds| *holds != Some(kind)) {
+            if !names.contains(&wish) && existing.get(&wish).is_some_and(|(holds, _)| *holds != Some(kind)) {
                 wish = variant_name(&wish, kind, &path);
             }
             let name = free_name(&wish, &path, |name| {
-                names.contains(name) || existing.get(name).is_some_and(|holds| *holds != Some(kind))
+                names.contains(name) || existing.get(name).is_some_and(|(holds, _)| *holds != Some(kind))
             });
             if !existing.contains_key(&name) && !room.take(&name) {
                 record = true;
                 continue;
             }
+            // A person's column keeps its size while that suffices.
+            let size = match existing.get(&name) {
+                Some((Some(Kind::Varchar), found)) if *found >= max_bytes => *found,
+                _ => size,
+            };
             names.insert(name.clone());
             if variant.is_none() {
                 made.insert(path.clone(), name.clone());

@@ -7,8 +7,9 @@ use sha2::{Digest, Sha256};
 /// Redshift cuts identifiers at 127 bytes (database developer guide, `r_names`).
 pub(crate) const COLUMN_NAME_MAX_BYTES: usize = 127;
 
-/// Longest JSON text of a path that gets a column: keeps paths within `columns.path` and JSONPaths files small.
-const PATH_MAX_BYTES: usize = 8_000;
+/// Longest JSON text of a path that gets a column: as many paths as a table has columns are committed in one
+/// batch of statements.
+pub(crate) const PATH_MAX_BYTES: usize = 1_000;
 
 /// A path's JSON text: how the mapping stores it, and what its suffix is made of.
 pub(crate) fn path_text(path: &[String]) -> String {
@@ -124,6 +125,8 @@ mod tests {
         for key in ["a.b", "a[0]", "$", "日本", "with space"] {
             assert!(is_addressable(&[], key), "{key:?}");
         }
-        assert!(!is_addressable(&path(&[&"x".repeat(7_999)]), "y"));
+        let long = "x".repeat(PATH_MAX_BYTES - 10);
+        assert!(is_addressable(&path(&[&long]), "ok") && !is_addressable(&path(&[&long]), "more"));
+        assert_eq!(path_text(&path(&[&long, "ok"])).len(), PATH_MAX_BYTES - 1);
     }
 }

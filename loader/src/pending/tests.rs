@@ -1,5 +1,6 @@
 use super::*;
 use crate::batch::tests::held;
+use std::time::Duration;
 
 fn settings(_: &EventName) -> TableSettings {
     TableSettings { flush_age: Duration::from_secs(60), flush_bytes: 1_000, flush_parts: 5 }
@@ -18,7 +19,7 @@ fn of(event: &str, source: &str, received: Instant) -> Held<u32> {
 fn pending(held: Vec<Held<u32>>) -> Pending<u32> {
     let mut pending = Pending::new();
     for one in held {
-        pending.accept(one, 10, settings).expect("room");
+        pending.accept(one, settings).expect("room");
     }
     pending
 }
@@ -54,7 +55,7 @@ fn an_empty_queue_flushes_what_is_here_and_not_what_comes_later() {
     pending.flush(start);
     assert_eq!(taken(&mut pending, start), 1);
     pending.put_back(&EventName::of_type("x"), vec![], vec![], None);
-    pending.accept(at("b", start + Duration::from_secs(1)), 10, settings).expect("room");
+    pending.accept(at("b", start + Duration::from_secs(1)), settings).expect("room");
     assert_eq!(taken(&mut pending, start + Duration::from_secs(2)), 0);
 }
 
@@ -65,7 +66,7 @@ fn one_table_loads_once_at_a_time_and_the_longest_wait_goes_first() {
     let mut pending = pending(vec![of("a", "1", later), of("b", "2", start)]);
     pending.flush(later);
     assert_eq!(pending.take_due(later).unwrap().0.as_str(), "b");
-    pending.accept(of("b", "3", start), 10, settings).expect("room");
+    pending.accept(of("b", "3", start), settings).expect("room");
     assert_eq!(pending.take_due(later).unwrap().0.as_str(), "a", "b is loading");
     assert!(pending.take_due(later).is_none());
     pending.put_back(&EventName::of_type("b"), vec![], vec![], None);
@@ -94,10 +95,10 @@ fn suspects_are_tried_alone_after_the_innocents_and_never_starve() {
     let from = start + Duration::from_secs(5);
     pending.put_back(&event, vec![], vec![(from, bad)], None);
     for name in ["a", "b"] {
-        pending.accept(at(name, from), 10, settings).expect("room");
+        pending.accept(at(name, from), settings).expect("room");
     }
     assert_eq!(taken(&mut pending, from), 2, "the innocents, young as they are");
-    pending.accept(at("c", from), 10, settings).expect("room");
+    pending.accept(at("c", from), settings).expect("room");
     pending.put_back(&event, vec![], vec![], None);
     assert_eq!(taken(&mut pending, from), 1, "then the suspect, although there are innocents again");
     assert_eq!(pending.held, 1);
@@ -107,10 +108,10 @@ fn suspects_are_tried_alone_after_the_innocents_and_never_starve() {
 fn a_table_that_holds_enough_gives_further_requests_back() {
     let start = Instant::now();
     let mut pending = pending((0..TABLE_MIN).map(|n| at(&n.to_string(), start)).collect());
-    assert!(pending.accept(at("more", start), 10, settings).is_err());
-    assert!(pending.accept(of("other", "1", start), 10, settings).is_ok(), "other tables are not concerned");
+    assert!(pending.accept(at("more", start), settings).is_err());
+    assert!(pending.accept(of("other", "1", start), settings).is_ok(), "other tables are not concerned");
     assert_eq!(pending.drain(&EventName::of_type("x")).len(), TABLE_MIN);
-    assert!(pending.accept(at("more", start), 10, settings).is_ok());
+    assert!(pending.accept(at("more", start), settings).is_ok());
     assert_eq!(pending.drain_all().len(), 2);
     assert!(pending.is_empty() && pending.held_bytes == 0);
 }
@@ -119,17 +120,15 @@ fn a_table_that_holds_enough_gives_further_requests_back() {
 fn too_much_text_stops_receiving_until_it_is_handed_out() {
     let start = Instant::now();
     let mut pending = pending(vec![]);
-    pending.accept(at("huge", start), HELD_MAX_BYTES, settings).expect("room");
-    pending.accept(at("other", start), 10, settings).expect("room");
+    pending.accept(Held { text_bytes: HELD_MAX_BYTES, ..at("huge", start) }, settings).expect("room");
+    pending.accept(at("other", start), settings).expect("room");
     assert!(!pending.has_room());
-    assert_eq!(taken(&mut pending, start), 1, "due at once, and nothing goes along with so much text");
+    let (event, held) = pending.take_due(start).expect("due at once");
+    assert_eq!(held.len(), 1, "nothing goes along with so much text");
     assert!(pending.has_room());
-}
-
-#[test]
-fn pauses_grow_and_are_bounded() {
-    let seconds: Vec<u64> = [1, 2, 3, 7, 50].map(|n| backoff(n, 0.0).as_secs()).into();
-    assert_eq!(seconds, [1, 2, 4, 60, 60]);
-    assert_eq!(backoff(1, 1.0), Duration::from_millis(1500));
-    assert_eq!([1, 2, 3, 20].map(|n| pause_alone(n).as_secs()), [5, 15, 45, 900]);
+    pending.put_back(&event, held, vec![], None);
+    assert!(!pending.has_room(), "what comes back counts as before");
+    let (_, held) = pending.take_due(start).expect("still due");
+    pending.put_back(&event, vec![], vec![(start, held)], None);
+    assert!(!pending.has_room(), "alone or not");
 }

@@ -129,6 +129,7 @@ pub(crate) fn column_type(column: &Column) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mapping::name::PATH_MAX_BYTES;
     use crate::mapping::tests::{column, variant};
     use crate::sql::tests::names;
 
@@ -149,6 +150,20 @@ mod tests {
             ]
         );
         assert!(statements[ADVANCED_ENTRY - 1].starts_with("SELECT CAST"));
+    }
+
+    #[test]
+    fn the_widest_table_is_committed_in_one_batch() {
+        let column = |n: usize| Column {
+            path: vec![format!("{n:04}{}", "k".repeat(PATH_MAX_BYTES - 8))],
+            ..column("a", &format!("{n:04}{}", "n".repeat(123)), Kind::Timestamp)
+        };
+        let rows: Vec<Column> = (0..1_600).map(column).collect();
+        let detail = |row: &Column| format!("{} {}", row.name, column_type(row));
+        let changes: Vec<Change> = rows.iter().map(|row| Change { what: "new column", detail: detail(row) }).collect();
+        let event = EventName::of_type(&"e".repeat(127));
+        let statements = commit_mapping(&names(), &event, 0, "schema-1", &rows, &changes);
+        assert!(statements.len() <= crate::sql::BATCH_MAX_ENTRIES, "{} statements", statements.len());
     }
 
     #[test]

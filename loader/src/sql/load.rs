@@ -85,12 +85,13 @@ pub(crate) fn guards(names: &Names, event: &EventName, rows: &[LedgerRow]) -> Ve
 }
 
 /// Removes a source's rows of earlier generations. Rows and ledger row of one transaction have one time; the
-/// day of slack costs a few blocks and forgives sessions whose clocks differ.
+/// day of slack costs a few blocks and forgives sessions whose clocks differ. A table that a person made or
+/// copied may lack the default of `_loaded_at`: its rows have no time, and are the source's all the same.
 pub(crate) fn delete_earlier(names: &Names, event: &EventName, source_id: &SourceId) -> String {
     let source = literal(source_id.as_str());
     format!(
-        "DELETE FROM {} WHERE \"_source\" = {source} AND \"_loaded_at\" >= \
-         (SELECT DATEADD(day, -1, MIN(\"loaded_at\")) FROM {} WHERE \"source_id\" = {source})",
+        "DELETE FROM {} WHERE \"_source\" = {source} AND (\"_loaded_at\" IS NULL OR \"_loaded_at\" >= \
+         (SELECT DATEADD(day, -1, MIN(\"loaded_at\")) FROM {} WHERE \"source_id\" = {source}))",
         names.event_table(event),
         names.ledger(event)
     )
@@ -201,12 +202,12 @@ mod tests {
     }
 
     #[test]
-    fn a_replace_deletes_by_source_within_the_time_of_its_rows() {
+    fn a_replace_deletes_by_source_within_the_time_of_its_rows_or_without_a_time() {
         let source = SourceId::new("raw", "k", "e");
         assert_eq!(
             delete_earlier(&names(), &EventName::of_type("x"), &source),
             format!(
-                r#"DELETE FROM "events"."x" WHERE "_source" = '{source}' AND "_loaded_at" >= (SELECT DATEADD(day, -1, MIN("loaded_at")) FROM "log_router"."ledger_x" WHERE "source_id" = '{source}')"#
+                r#"DELETE FROM "events"."x" WHERE "_source" = '{source}' AND ("_loaded_at" IS NULL OR "_loaded_at" >= (SELECT DATEADD(day, -1, MIN("loaded_at")) FROM "log_router"."ledger_x" WHERE "source_id" = '{source}'))"#
             )
         );
     }

@@ -10,7 +10,7 @@ pub(crate) use error::{Failure, WarehouseError};
 use crate::sql::{BATCH_MAX_ENTRIES, STATEMENT_MAX_BYTES};
 use aws_sdk_redshiftdata::Client;
 use aws_sdk_redshiftdata::operation::describe_statement::DescribeStatementOutput;
-use aws_sdk_redshiftdata::types::{Field, StatementStatusString, StatusString};
+use aws_sdk_redshiftdata::types::{ExecutionMode, Field, StatementStatusString, StatusString};
 use common::aws_error::AwsError;
 use common::settings::{LoaderSettings, Warehouse as Target};
 use std::time::Duration;
@@ -24,6 +24,9 @@ const LOOK_PAUSE: Duration = Duration::from_millis(250);
 
 /// Pauses between looks at a running statement that could not be seen, in milliseconds.
 const LOOK_AGAIN_MILLIS: [u64; 6] = [250, 1_000, 2_000, 5_000, 10_000, 30_000];
+
+/// Pause before asking again whether a statement of unknown outcome still runs.
+const UNANSWERED_PAUSE: Duration = Duration::from_secs(5);
 
 /// One database of a workgroup or cluster.
 #[derive(Clone, Debug)]
@@ -54,7 +57,17 @@ impl Warehouse {
 
     /// Runs all statements, in order, as one transaction.
     pub(crate) async fn batch(&self, name: &str, sqls: Vec<String>) -> Result<(), WarehouseError> {
+        self.run_all(name, sqls, None).await
+    }
+
+    /// Runs all statements, in order, in one session, each in a transaction of its own. What failed failed alone.
+    pub(crate) async fn each(&self, name: &str, sqls: Vec<String>) -> Result<(), WarehouseError> {
+        self.run_all(name, sqls, Some(ExecutionMode::AutoCommit)).await
+    }
+
+    async fn run_all(&self, name: &str, sqls: Vec<String>, mode: Option<ExecutionMode>) -> Result<(), WarehouseError> {
         check_size(&sqls)?;
+        let is_transaction = mode.is_none();
         let call = self.client.batch_execute_statement().database(&self.database).statement_name(name);
         let call = match &self.target {
             Target::Workgroup { name, secret_arn } => call.workgroup_name(name).set_secret_arn(secret_arn.clone()),
@@ -62,13 +75,32 @@ impl Warehouse {
                 call.cluster_identifier(name).set_db_user(db_user.clone()).set_secret_arn(secret_arn.clone())
             }
         };
-        let sent = call.set_sqls(Some(sqls)).wait_time_seconds(SUBMIT_WAIT).send().await;
+        let sent = call.set_sqls(Some(sqls)).set_execution_mode(mode).wait_time_seconds(SUBMIT_WAIT).send().await;
         let sent = sent.map_err(|e| not_submitted(name, AwsError::new("BatchExecuteStatement", name, e)))?;
-        self.finish(name, sent.id.unwrap_or_default(), sent.status).await.map(drop)
+        // Statements that failed alone are only told of by a description.
+        let status = sent.status.filter(|_| is_transaction);
+        self.finish(name, sent.id.unwrap_or_default(), status).await.map(drop)
     }
 
-    /// Waits until no statement of this name runs any more; its outcome is for the ledger to tell.
-    pub(crate) async fn wait_for_named(&self, name: &str) -> Result<(), AwsError> {
+    /// Waits until no statement of this name runs any more, at most for `limit`, and only while that can be asked;
+    /// its outcome is for the ledger to tell.
+    pub(crate) async fn wait_for_named(&self, name: &str, limit: Duration) {
+        let ended = async {
+            while let Err(error) = self.look_for_named(name).await {
+                if !error.is_transient() {
+                    tracing::warn!(name, %error, "cannot ask whether a statement still runs; going on without an answer");
+                    return;
+                }
+                tracing::debug!(name, %error, "could not ask whether a statement still runs");
+                tokio::time::sleep(UNANSWERED_PAUSE).await;
+            }
+        };
+        if tokio::time::timeout(limit, ended).await.is_err() {
+            tracing::warn!(name, "a statement may still run after its time limit; going on without an answer");
+        }
+    }
+
+    async fn look_for_named(&self, name: &str) -> Result<(), AwsError> {
         let list = self.client.list_statements().statement_name(name).status(StatusString::All).role_level(true);
         let listed = list.send().await.map_err(|e| AwsError::new("ListStatements", name, e))?;
         for statement in listed.statements {
@@ -106,10 +138,10 @@ impl Warehouse {
         }
         let ended = self.wait_until_final(&id).await;
         let ended = ended.map_err(|cause| WarehouseError::Unanswered { name: name.to_owned(), cause })?;
-        if ended.status == Some(StatusString::Finished) {
+        let failed = ended.sub_statements().iter().position(|s| s.status == Some(StatementStatusString::Failed));
+        if ended.status == Some(StatusString::Finished) && failed.is_none() {
             return Ok(id);
         }
-        let failed = ended.sub_statements().iter().position(|s| s.status == Some(StatementStatusString::Failed));
         let text = ended.error().unwrap_or(match ended.status {
             Some(StatusString::Aborted) => "the statement was cancelled on user's request",
             _ => "the statement failed without a reason",
@@ -189,9 +221,10 @@ fn text(field: Field) -> Option<String> {
     }
 }
 
-/// A refusal (4xx) runs nothing; anything else may.
+/// A refusal (4xx) runs nothing; anything else may. So may a throttled call: its answer is the last of several
+/// tries, of which the first may have been taken and its reply lost.
 fn not_submitted(name: &str, error: AwsError) -> WarehouseError {
-    if error.status.is_some_and(|status| (400..500).contains(&status)) {
+    if error.status.is_some_and(|status| (400..500).contains(&status)) && !error.is_transient() {
         WarehouseError::Refused(error)
     } else {
         WarehouseError::Unanswered { name: name.to_owned(), cause: error }

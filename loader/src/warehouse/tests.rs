@@ -79,10 +79,18 @@ async fn a_lost_reply_to_a_submit_leaves_the_outcome_open() {
 }
 
 #[tokio::test]
-async fn a_refused_submit_runs_nothing() {
-    let (warehouse, _) = scripted(vec![("BatchExecuteStatement", refused(400, "ActiveStatementsExceededException"))]);
+async fn a_refused_submit_runs_nothing_but_a_throttled_one_may() {
+    let (warehouse, _) = scripted(vec![
+        ("BatchExecuteStatement", refused(400, "ValidationException")),
+        ("BatchExecuteStatement", refused(400, "ThrottlingException")),
+        ("BatchExecuteStatement", refused(400, "ActiveStatementsExceededException")),
+    ]);
     let error = warehouse.batch("b-1", vec!["SELECT 1".into()]).await.expect_err("refused");
-    assert!(matches!(&error, WarehouseError::Refused(cause) if cause.is_transient()), "{error:?}");
+    assert!(matches!(&error, WarehouseError::Refused(_)), "{error:?}");
+    for _ in 0..2 {
+        let error = warehouse.batch("b-1", vec!["SELECT 1".into()]).await.expect_err("throttled");
+        assert!(matches!(&error, WarehouseError::Unanswered { name, .. } if name == "b-1"), "{error:?}");
+    }
 }
 
 #[tokio::test]
@@ -94,6 +102,19 @@ async fn a_failed_batch_tells_its_failing_entry_and_why() {
     let error = warehouse.batch("b-1", vec!["SELECT 1".into()]).await.expect_err("failed");
     let WarehouseError::Failed(failure) = error else { panic!("{error:?}") };
     assert_eq!((failure.entry, failure.message.as_str()), (Some(2), "whole"));
+}
+
+#[tokio::test]
+async fn a_statement_that_failed_among_others_that_are_committed_is_told() {
+    let described = r#"{"Id":"1","Status":"FINISHED","SubStatements":[
+        {"Id":"1:1","Status":"FINISHED"},{"Id":"1:2","Status":"FAILED","Error":"ERROR: used by a view"}]}"#;
+    let submitted = r#"{"Id":"1","Status":"FINISHED"}"#;
+    let (warehouse, script) =
+        scripted(vec![("BatchExecuteStatement", ok(submitted)), ("DescribeStatement", ok(described))]);
+    let error = warehouse.each("ddl-1", vec!["SET x TO 1".into(), "ALTER".into()]).await.expect_err("failed");
+    let WarehouseError::Failed(failure) = error else { panic!("{error:?}") };
+    assert_eq!((failure.entry, failure.message.as_str()), (Some(2), "used by a view"));
+    script.assert_used_up();
 }
 
 #[tokio::test]
@@ -116,8 +137,25 @@ async fn waiting_for_a_name_waits_for_each_of_its_running_statements_only() {
         ("DescribeStatement", ok(r#"{"Id":"2","Status":"STARTED"}"#)),
         ("DescribeStatement", ok(r#"{"Id":"2","Status":"ABORTED"}"#)),
     ]);
-    warehouse.wait_for_named("b-1").await.expect("over");
+    warehouse.wait_for_named("b-1", Duration::from_secs(60)).await;
     script.assert_used_up();
+}
+
+#[tokio::test]
+async fn waiting_for_a_name_ends_where_it_cannot_be_asked() {
+    let (warehouse, script) = scripted(vec![("ListStatements", refused(400, "AccessDeniedException"))]);
+    warehouse.wait_for_named("b-1", Duration::from_secs(60)).await;
+    script.assert_used_up();
+}
+
+#[tokio::test]
+async fn waiting_for_a_name_ends_with_its_limit() {
+    let running = ("DescribeStatement", ok(r#"{"Id":"1","Status":"STARTED"}"#));
+    let mut answers = vec![running; 10_000];
+    answers.insert(0, ("ListStatements", ok(r#"{"Statements":[{"Id":"1","Status":"STARTED"}]}"#)));
+    let (warehouse, script) = scripted(answers);
+    warehouse.wait_for_named("b-1", Duration::from_millis(50)).await;
+    assert!(script.answers.lock().unwrap().len() > 9_000, "it looked at the statement, and gave up");
 }
 
 #[test]

@@ -34,6 +34,8 @@ pub struct Lines<R> {
     line: u64,
     record_max: usize,
     ended: bool,
+    /// An error that came behind bytes: those are framed first.
+    failed: Option<std::io::Error>,
     oversize: Vec<u8>,
 }
 
@@ -41,7 +43,18 @@ impl<R: Read> Lines<R> {
     /// Frames of `reader`; a line longer than `record_max` bytes costs no more memory than that.
     pub fn new(reader: R, record_max: usize) -> Self {
         let buffer = vec![0; BLOCK_BYTES];
-        Self { reader, buffer, start: 0, end: 0, offset: 0, line: 0, record_max, ended: false, oversize: Vec::new() }
+        Self {
+            reader,
+            buffer,
+            start: 0,
+            end: 0,
+            offset: 0,
+            line: 0,
+            record_max,
+            ended: false,
+            failed: None,
+            oversize: Vec::new(),
+        }
     }
 
     /// Decompressed bytes consumed so far.
@@ -117,14 +130,26 @@ impl<R: Read> Lines<R> {
             let larger = (self.buffer.len() * 2).min(self.record_max + 1 + BLOCK_BYTES);
             self.buffer.resize(larger, 0);
         }
-        let read = loop {
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
+        // The whole buffer, so that what is framed before an error does not depend on the reader's pace.
+        let before = self.end;
+        while self.end < self.buffer.len() {
             match self.reader.read(&mut self.buffer[self.end..]) {
+                Ok(0) => {
+                    self.ended = true;
+                    break;
+                }
+                Ok(read) => self.end += read,
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                read => break read?,
+                Err(error) if self.end == before => return Err(error),
+                Err(error) => {
+                    self.failed = Some(error);
+                    break;
+                }
             }
-        };
-        self.ended = read == 0;
-        self.end += read;
+        }
         Ok(())
     }
 
@@ -143,7 +168,7 @@ impl<R: Read> Lines<R> {
             let found = memchr(b'\n', &self.buffer[self.start..self.end]);
             let length = found.map_or(self.end - self.start, |at| at + 1);
             self.consume(length);
-            if found.is_some() || self.ended {
+            if found.is_some() || (self.ended && self.start == self.end) {
                 break;
             }
             self.fill()?;

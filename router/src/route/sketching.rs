@@ -7,7 +7,8 @@ use super::scan::{Tape, TapeEntry};
 use common::sketch::{Sketch, SketchNode, Types};
 use std::collections::HashMap;
 
-/// Nodes kept per source object, over all its events; past it the widest objects collapse. Some 30 MiB.
+/// Nodes kept per source object, over all its events; past it the widest objects collapse. A key counts as one
+/// more node for each 64 bytes of it, so that some 60 MiB hold them whatever the keys.
 pub const SKETCH_NODES_MAX: usize = 200_000;
 
 /// Levels of objects that are sketched; deeper ones are one JSON value. Far more than any table flattens, and
@@ -28,6 +29,13 @@ pub struct Sketches {
 /// Node 0 is the record itself.
 struct Trie {
     nodes: Vec<Node>,
+    /// What the nodes count as.
+    cost: usize,
+}
+
+/// What a node with this key counts as.
+fn cost_of(key: &[u8]) -> usize {
+    1 + key.len() / 64
 }
 
 #[derive(Default)]
@@ -49,13 +57,13 @@ impl Sketches {
     /// Folds a valid record's tape into its event's sketch.
     pub fn fold(&mut self, event: usize, tape: &Tape, record: &[u8]) {
         while self.events.len() <= event {
-            self.events.push(Trie { nodes: vec![Node { types: Types::OBJECT, ..Node::default() }] });
+            self.events.push(Trie { nodes: vec![Node { types: Types::OBJECT, ..Node::default() }], cost: 1 });
             self.nodes += 1;
         }
         let trie = &mut self.events[event];
-        let before = trie.nodes.len();
+        let before = trie.cost;
         trie.fold(tape, record, &mut self.path);
-        self.nodes += trie.nodes.len() - before;
+        self.nodes += trie.cost - before;
         while self.nodes > self.nodes_max && self.collapse_widest() {}
     }
 
@@ -78,9 +86,9 @@ impl Sketches {
             return false;
         }
         let trie = &mut self.events[event];
-        let before = trie.nodes.len();
+        let before = trie.cost;
         trie.collapse(node);
-        self.nodes -= before - trie.nodes.len();
+        self.nodes -= before - trie.cost;
         true
     }
 }
@@ -142,6 +150,7 @@ impl Trie {
         }
         let id = self.nodes.len();
         self.nodes.push(Node::default());
+        self.cost += cost_of(key);
         let parent = &mut self.nodes[node];
         let place = parent.children.len();
         parent.children.push((key.into(), id));
@@ -173,6 +182,8 @@ impl Trie {
             }
             self.nodes.push(node);
         }
+        let children = self.nodes.iter().flat_map(|node| &node.children);
+        self.cost = 1 + children.map(|(key, _)| cost_of(key)).sum::<usize>();
     }
 
     fn export(&self, node: usize) -> SketchNode {

@@ -2,7 +2,7 @@ use super::*;
 use crate::mapping::tests::{column, sketch, variant};
 
 fn extended(mapping: &Mapping, existing: &[(&str, Option<Kind>)], parts: &[(u64, SketchNode)]) -> Vec<Column> {
-    let existing = existing.iter().map(|(name, kind)| ((*name).to_owned(), *kind)).collect();
+    let existing = existing.iter().map(|(name, kind)| ((*name).to_owned(), (*kind, 100))).collect();
     let seen: Vec<_> = parts.iter().map(|(records, node)| Seen { records: *records, node }).collect();
     extend(mapping, &existing, &seen, 3)
 }
@@ -117,6 +117,24 @@ fn variants_widen_too() {
 }
 
 #[test]
+fn columns_and_variants_below_a_super_column_widen_and_none_are_added() {
+    let mapping = Mapping::new([
+        column("o.n", "o_n", Kind::Bigint),
+        variant("o_n", "o.n", "o_n__varchar", Kind::Varchar),
+        column("o.s", "o_s", Kind::Varchar),
+        column("o", "o", Kind::Super),
+    ]);
+    let mut part = sketch(&[("o.n", Types::STRING), ("o.s", Types::STRING), ("o.new", Types::STRING)]);
+    for node in part.keys.get_mut("o").unwrap().keys.values_mut() {
+        node.max_bytes = 5000;
+    }
+    let wider = extended(&mapping, &[], &[(1, part)]);
+    let sizes: Vec<_> = wider.iter().map(|c| (&*c.name, c.size)).collect();
+    assert_eq!(sizes, [("o_n__varchar", 65535), ("o_s", 65535)]);
+    assert!(extended(&mapping, &[], &[(1, sketch(&[("o.n", Types::BOOLEAN)]))]).is_empty());
+}
+
+#[test]
 fn keys_that_jsonpaths_cannot_name_turn_their_parent_to_super() {
     let new = [(1, sketch(&[("o.it's", Types::STRING), ("o.b", Types::INTEGER)]))];
     assert_eq!(names(&extended(&Mapping::default(), &[], &new)), [("o", Kind::Super)]);
@@ -152,6 +170,22 @@ fn a_persons_column_is_used_if_it_holds_the_same_and_left_alone_if_not() {
         names(&extended(&Mapping::default(), &existing, &[(1, part)])),
         [("amount__double", Kind::Double), ("id", Kind::Bigint), ("note__boolean", Kind::Boolean)]
     );
+}
+
+#[test]
+fn a_persons_varchar_keeps_its_size_until_a_string_outgrows_it() {
+    let sized = |max_bytes| {
+        let mut part = sketch(&[("note", Types::STRING)]);
+        part.keys.get_mut("note").unwrap().max_bytes = max_bytes;
+        [(1, part)]
+    };
+    let existing = [("note", Some(Kind::Varchar))];
+    let adopted = extended(&Mapping::default(), &existing, &sized(100));
+    assert_eq!(adopted[0].size, 100);
+    let mapping = Mapping::new(adopted);
+    assert!(extended(&mapping, &[], &sized(100)).is_empty());
+    assert_eq!(extended(&mapping, &[], &sized(101))[0].size, 256);
+    assert_eq!(extended(&Mapping::default(), &existing, &sized(101))[0].size, 256);
 }
 
 #[test]

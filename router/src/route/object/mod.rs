@@ -1,7 +1,7 @@
 //! Routes one source object: bytes in, pieces in the spool and the accounting of every record out.
 
 use super::classify::Classifier;
-use super::decode::decode;
+use super::decode::{decode, is_damage};
 use super::lineage;
 use super::lines::{Framed, Lines};
 use super::pieces::{Piece, Pieces, Workbench};
@@ -69,6 +69,9 @@ pub enum RouteError {
     /// The stored bytes stopped coming; the object itself may be fine.
     #[error("the object could not be fetched to its end")]
     Fetch(#[source] io::Error),
+    /// A bug: what does not balance must never be sealed.
+    #[error("records do not add up, please report it: {0:?}")]
+    Unbalanced(Box<Counts>),
     /// The spool cannot be written.
     #[error("could not write to the spool: check the space left under router.spool_dir")]
     Spool(#[source] io::Error),
@@ -87,22 +90,35 @@ pub fn route_object(
     stored: impl Read + Send,
     bench: &mut Workbench,
 ) -> Result<RoutedObject, RouteError> {
-    let settings = &rules.settings;
-    let pieces = Pieces::new(bench, settings.part_max_bytes, settings.buffer_bytes).map_err(RouteError::Spool)?;
-    let mut routing = Routing {
-        rules,
-        source,
-        source_id: source.id(),
-        generation,
-        scanner: Scanner::new(Pointers::new(&settings.event_type)),
-        classifier: Classifier::new(settings.max_event_types),
-        sketches: Sketches::new(SKETCH_NODES_MAX),
-        pieces,
-        streams: Streams::default(),
-        counts: Counts::default(),
-    };
-    routing.read(stored)?;
+    let mut routing = Routing::new(rules, source, generation, bench)?;
+    match routing.read(stored)? {
+        End::Whole => {}
+        End::Broken(broken) => routing.give_up_rest(&broken)?,
+        End::Damaged(broken) => {
+            // Nothing of a damaged object can be trusted: all that was routed of it is forgotten.
+            drop(routing);
+            routing = Routing::new(rules, source, generation, bench)?;
+            routing.give_up_rest(&broken)?;
+        }
+    }
     routing.finish()
+}
+
+/// How reading an object ended.
+enum End {
+    Whole,
+    /// Bytes are missing at the end; what came before is as it was written.
+    Broken(Broken),
+    /// Bytes before the error may be wrong.
+    Damaged(Broken),
+}
+
+/// Where reading ended, and why.
+struct Broken {
+    line: u64,
+    offset: u64,
+    rest: Vec<u8>,
+    why: String,
 }
 
 /// One object being routed.
@@ -146,35 +162,56 @@ impl Streams {
     }
 }
 
-impl Routing<'_> {
-    fn read(&mut self, stored: impl Read + Send) -> Result<(), RouteError> {
-        let deadline = Instant::now() + self.rules.settings.max_object_time;
-        let mut lines = match decode(stored) {
-            Ok(decoded) => Lines::new(decoded, RECORD_MAX_BYTES),
-            Err(error) => return Err(RouteError::Fetch(error)),
-        };
-        let end = loop {
+impl<'a> Routing<'a> {
+    fn new(
+        rules: &'a Rules,
+        source: &'a SourceObject,
+        generation: u32,
+        bench: &'a mut Workbench,
+    ) -> Result<Self, RouteError> {
+        let settings = &rules.settings;
+        Ok(Self {
+            rules,
+            source,
+            source_id: source.id(),
+            generation,
+            scanner: Scanner::new(Pointers::new(&settings.event_type)),
+            classifier: Classifier::new(settings.max_event_types),
+            sketches: Sketches::new(SKETCH_NODES_MAX),
+            pieces: Pieces::new(bench, settings.part_max_bytes, settings.buffer_bytes).map_err(RouteError::Spool)?,
+            streams: Streams::default(),
+            counts: Counts::default(),
+        })
+    }
+
+    fn read(&mut self, stored: impl Read + Send) -> Result<End, RouteError> {
+        let settings = &self.rules.settings;
+        let deadline = Instant::now() + settings.max_object_time;
+        let decoded = decode(stored, settings.max_object_bytes, deadline).map_err(RouteError::Fetch)?;
+        let mut lines = Lines::new(decoded, RECORD_MAX_BYTES);
+        let error = loop {
             match lines.next_record() {
                 Ok(Some(framed)) => self.record(&framed).map_err(RouteError::Spool)?,
                 Ok(None) => break None,
                 Err(error) if is_fetch_failure(&error) => return Err(RouteError::Fetch(error)),
-                Err(error) => break Some(format!("the object cannot be decompressed further: {error}")),
-            }
-            if lines.offset() > self.rules.settings.max_object_bytes {
-                break Some("the object has more bytes than router.max_object_bytes".to_owned());
-            }
-            // A look at the clock is cheap, and every 64th line of it is enough.
-            if lines.line().is_multiple_of(64) && Instant::now() > deadline {
-                break Some("reading the object took longer than router.max_object_time".to_owned());
+                Err(error) => break Some(error),
             }
         };
         self.counts.bytes = lines.offset();
-        if let Some(why) = end {
-            let rest = lines.rest();
-            self.counts.read += 1;
-            self.quarantine(&rest, Reason::UnreadableObject, why).map_err(RouteError::Spool)?;
-        }
-        Ok(())
+        let Some(error) = error else { return Ok(End::Whole) };
+        let Framed { line, offset, bytes, .. } = lines.rest();
+        let broken = |why| Broken { line, offset, rest: bytes.to_vec(), why };
+        Ok(match is_damage(&error) {
+            true => End::Damaged(broken(format!("the object is damaged, so nothing of it is routed: {error}"))),
+            false => End::Broken(broken(format!("the object cannot be read further: {error}"))),
+        })
+    }
+
+    /// One quarantine line stands for all that could not be read.
+    fn give_up_rest(&mut self, broken: &Broken) -> Result<(), RouteError> {
+        self.counts.read += 1;
+        let framed = Framed { line: broken.line, offset: broken.offset, bytes: &broken.rest, oversize: None };
+        self.quarantine(&framed, Reason::UnreadableObject, broken.why.clone()).map_err(RouteError::Spool)
     }
 
     fn record(&mut self, framed: &Framed<'_>) -> io::Result<()> {
@@ -266,8 +303,10 @@ impl Routing<'_> {
                 routed.quarantine_pieces.push((key, piece));
             }
         }
-        debug_assert!(routed.counts.balance(), "every record is routed, quarantined or dropped");
-        Ok(routed)
+        match routed.counts.balance() {
+            true => Ok(routed),
+            false => Err(RouteError::Unbalanced(Box::new(routed.counts))),
+        }
     }
 }
 

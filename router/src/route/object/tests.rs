@@ -89,7 +89,7 @@ fn gzip_of_many_members_is_read_to_its_end() {
 }
 
 #[test]
-fn what_came_before_the_damage_is_routed_and_the_rest_is_one_quarantine_line() {
+fn what_came_before_a_cut_is_routed_and_the_rest_is_one_quarantine_line() {
     let text: String = (0..5_000).map(|n| format!("{{\"event\":\"a\",\"n\":{}}}\n", n * 7919)).collect();
     let stored = gzip(text.as_bytes());
     let run = run(&settings(), &stored[..stored.len() / 2]);
@@ -99,6 +99,67 @@ fn what_came_before_the_damage_is_routed_and_the_rest_is_one_quarantine_line() {
     let quarantined = &run.quarantined()[0];
     assert_eq!(quarantined["line"], counts.routed + 1);
     assert!(text.as_bytes()[quarantined["offset"].as_u64().expect("a number") as usize..].starts_with(b"{\"event\""));
+}
+
+/// A reader that gives at most so many bytes at a time.
+struct Dribble<'a>(&'a [u8], usize);
+
+impl Read for Dribble<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let n = self.0.len().min(self.1).min(out.len());
+        out[..n].copy_from_slice(&self.0[..n]);
+        self.0 = &self.0[n..];
+        Ok(n)
+    }
+}
+
+#[test]
+fn nothing_of_a_damaged_object_is_routed_because_damage_can_look_like_data() {
+    let text: String = (0..20_000).map(|n| format!("{{\"event\":\"a\",\"n\":{}}}\n", n * 7919)).collect();
+    let mut stored = gzip(text.as_bytes());
+    let middle = stored.len() / 2;
+    stored[middle] ^= 0x55;
+    let run = run(&settings(), &stored);
+    let counts = &run.routed.counts;
+    assert_eq!((counts.read, counts.routed), (1, 0), "{counts:?}");
+    assert_eq!(counts.by_reason, BTreeMap::from([(Reason::UnreadableObject, 1)]));
+    assert!(run.routed.parts.is_empty() && run.routed.events.is_empty());
+}
+
+#[test]
+fn how_the_network_cuts_the_bytes_changes_nothing() {
+    let text: String = (0..3_000).map(|n| format!("{{\"event\":\"a\",\"n\":{}}}\n", n * 7919)).collect();
+    let whole = gzip(text.as_bytes());
+    for stored in [&whole[..], &whole[..whole.len() - 200]] {
+        let keys = KeyLayout { routed: "r/".into(), seals: "s/".into(), quarantine: "q/".into() };
+        let rules = Rules::new(&settings(), &keys);
+        let mut bench = rules.workbench().expect("a spool");
+        let mut outcome = |step| {
+            let routed = route_object(&rules, &source(), 0, Dribble(stored, step), &mut bench).expect("routed");
+            let pieces = routed.parts.iter().chain(&routed.quarantine_pieces);
+            pieces.map(|(key, piece)| (key.clone(), piece.records)).collect::<Vec<_>>()
+        };
+        let expected = outcome(usize::MAX);
+        for step in [1, 7, 1_400] {
+            assert_eq!(outcome(step), expected, "{step} bytes at a time");
+        }
+    }
+}
+
+#[test]
+fn limits_stop_an_object_whatever_is_in_it() {
+    let bombs = [vec![b'\n'; 1 << 20], vec![b'x'; 8 << 20], "{\"event\":\"a\"}\n\n".repeat(50_000).into_bytes()];
+    for bomb in bombs {
+        let small = RouterSettings { max_object_bytes: 5_000, ..settings() };
+        let counts = run(&small, &gzip(&bomb)).routed.counts;
+        assert_eq!(counts.by_reason.get(&Reason::UnreadableObject), Some(&1), "{counts:?}");
+        assert!(counts.bytes <= 5_000, "{counts:?}");
+        let brief = RouterSettings { max_object_time: std::time::Duration::ZERO, ..settings() };
+        let counts = run(&brief, &gzip(&bomb)).routed.counts;
+        assert_eq!(counts.by_reason.get(&Reason::UnreadableObject), Some(&1), "{counts:?}");
+    }
+    let exact = RouterSettings { max_object_bytes: 14, ..settings() };
+    assert_eq!(run(&exact, b"{\"event\":\"a\"}").routed.counts.quarantined, 0, "exactly at the limit is whole");
 }
 
 #[test]

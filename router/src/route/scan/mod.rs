@@ -15,7 +15,7 @@ pub use tape::{Tape, TapeEntry};
 
 use common::quarantine::Reason;
 use common::sketch::Types;
-use foldhash::fast::FixedState;
+use foldhash::fast::RandomState;
 use pointers::Capture;
 use std::hash::BuildHasher;
 use string::Text;
@@ -64,7 +64,8 @@ pub struct Scanner {
     frames: Vec<Frame>,
     keys: Vec<KeyMark>,
     tape: Tape,
-    hasher: FixedState,
+    /// Seeded anew in each process: crafted keys must not collide. Never part of the output.
+    hasher: RandomState,
     scratch: Vec<u8>,
 }
 
@@ -97,7 +98,7 @@ impl Scanner {
             frames: Vec::new(),
             keys: Vec::new(),
             tape: Tape::default(),
-            hasher: FixedState::default(),
+            hasher: RandomState::default(),
             scratch: Vec::new(),
         }
     }
