@@ -1,8 +1,7 @@
 //! The lineage member `_lr`, and the one change a routed record may have besides it.
 
 use common::source::SourceId;
-use memchr::memchr2_iter;
-use std::io::Write as _;
+use memchr::memchr2;
 
 /// Bytes that lineage adds to a record at most: `"_lr":{"s":"…32…","l":…20…},`.
 pub const LINEAGE_MAX_BYTES: usize = 80;
@@ -12,19 +11,22 @@ pub const LINEAGE_MAX_BYTES: usize = 80;
 /// The record's own bytes stay as they are, except that raw line breaks between its tokens become
 /// spaces (valid JSON has them nowhere else), so that a part is one record per line, always.
 pub fn append(out: &mut Vec<u8>, record: &[u8], lineage: Option<&SourceId>, line: u64) {
-    let from = out.len();
+    let mut from = out.len();
     match lineage {
         None => out.extend_from_slice(record),
         Some(source_id) => {
             let is_empty = record[1..].trim_ascii_start() == b"}";
-            let comma = if is_empty { "" } else { "," };
-            write!(out, "{{\"_lr\":{{\"s\":\"{source_id}\",\"l\":{line}}}{comma}").expect("a Vec takes every write");
+            out.extend_from_slice(b"{\"_lr\":{\"s\":\"");
+            out.extend_from_slice(source_id.as_str().as_bytes());
+            out.extend_from_slice(b"\",\"l\":");
+            out.extend_from_slice(itoa::Buffer::new().format(line).as_bytes());
+            out.extend_from_slice(if is_empty { b"}" } else { b"}," });
             out.extend_from_slice(&record[1..]);
         }
     }
-    let breaks: Vec<usize> = memchr2_iter(b'\n', b'\r', &out[from..]).collect();
-    for at in breaks {
-        out[from + at] = b' ';
+    while let Some(found) = memchr2(b'\n', b'\r', &out[from..]) {
+        out[from + found] = b' ';
+        from += found + 1;
     }
     out.push(b'\n');
 }

@@ -3,9 +3,10 @@
 //! The hot path of a record is one comparison per key: records of one event mostly repeat the order
 //! of their keys, so the key after the one just seen is guessed first.
 
-use super::scan::{Tape, TapeEntry};
+use super::scan::{ShapeId, Tape, TapeEntry};
 use common::sketch::{Sketch, SketchNode, Types};
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, HashMap, VecDeque};
 
 /// Nodes kept per source object, over all its events; past it the widest objects collapse. A key counts as one
 /// more node for each 64 bytes of it, so that some 60 MiB hold them whatever the keys.
@@ -23,7 +24,15 @@ pub struct Sketches {
     events: Vec<Trie>,
     nodes: usize,
     nodes_max: usize,
-    path: Vec<(usize, usize)>,
+    path: Vec<Open>,
+}
+
+/// An open object of the record being folded.
+#[derive(Clone, Copy)]
+struct Open {
+    node: usize,
+    /// The child expected next.
+    expected: usize,
 }
 
 /// Node 0 is the record itself.
@@ -38,14 +47,24 @@ fn cost_of(key: &[u8]) -> usize {
     1 + key.len() / 64
 }
 
+/// One object's keys.
 #[derive(Default)]
 struct Node {
-    types: Types,
-    max_bytes: u32,
-    /// Keys in the order they were first seen.
-    children: Vec<(Box<[u8]>, usize)>,
+    /// In the order they were first seen.
+    children: Vec<Child>,
     index: Option<HashMap<Box<[u8]>, usize>>,
     collapsed: bool,
+}
+
+/// A key, and what its values were like: all that most records touch, side by side.
+struct Child {
+    /// The scanner's word for the path with which this key came last: equal ones need no comparison of keys.
+    shape: ShapeId,
+    types: Types,
+    max_bytes: u32,
+    /// The node of the objects that were its value, once there was one.
+    node: Option<u32>,
+    key: Box<[u8]>,
 }
 
 impl Sketches {
@@ -57,140 +76,171 @@ impl Sketches {
     /// Folds a valid record's tape into its event's sketch.
     pub fn fold(&mut self, event: usize, tape: &Tape, record: &[u8]) {
         while self.events.len() <= event {
-            self.events.push(Trie { nodes: vec![Node { types: Types::OBJECT, ..Node::default() }], cost: 1 });
+            self.events.push(Trie { nodes: vec![Node::default()], cost: 1 });
             self.nodes += 1;
         }
         let trie = &mut self.events[event];
         let before = trie.cost;
         trie.fold(tape, record, &mut self.path);
         self.nodes += trie.cost - before;
-        while self.nodes > self.nodes_max && self.collapse_widest() {}
+        if self.nodes > self.nodes_max {
+            self.collapse_widest();
+        }
     }
 
     /// The sketch of an event.
     pub fn sketch(&self, event: usize) -> Sketch {
         match self.events.get(event) {
-            Some(trie) => trie.export(0),
+            Some(trie) => trie.export(Types::OBJECT, 0, Some(0)),
             None => Sketch { types: Types::OBJECT, ..Sketch::default() },
         }
     }
 
-    /// Collapses the object with the most keys; the earliest event and node among equals, so that the
-    /// same records always give the same sketch. Returns whether there was one.
-    fn collapse_widest(&mut self) -> bool {
-        let candidates = self.events.iter().enumerate().flat_map(|(e, trie)| {
-            trie.nodes.iter().enumerate().map(move |(n, node)| (node.children.len(), std::cmp::Reverse((e, n))))
-        });
-        let Some((width, std::cmp::Reverse((event, node)))) = candidates.max() else { return false };
-        if width == 0 {
-            return false;
+    /// Collapses the objects with the most keys until an eighth of the nodes is free: so rarely that it costs nothing.
+    /// The earliest event and node go first among equals, so that the same records always give the same sketch.
+    fn collapse_widest(&mut self) {
+        let goal = self.nodes_max - self.nodes_max / 8;
+        while self.nodes > goal {
+            let of_trie = |(e, trie): (usize, &Trie)| -> Vec<_> {
+                let width = |(n, node): (usize, &Node)| (Reverse(node.children.len()), e, n);
+                trie.nodes.iter().enumerate().map(width).filter(|(Reverse(width), ..)| *width > 0).collect()
+            };
+            let mut widest: Vec<_> = self.events.iter().enumerate().flat_map(of_trie).collect();
+            widest.sort_unstable();
+            let mut excess = self.nodes - goal;
+            let mut touched = BTreeSet::new();
+            for (Reverse(width), event, node) in widest {
+                if excess == 0 {
+                    break;
+                }
+                excess = excess.saturating_sub(width);
+                self.events[event].nodes[node].collapse();
+                touched.insert(event);
+            }
+            if touched.is_empty() {
+                return;
+            }
+            for event in touched {
+                let trie = &mut self.events[event];
+                let before = trie.cost;
+                trie.drop_unreachable();
+                self.nodes -= before - trie.cost;
+            }
         }
-        let trie = &mut self.events[event];
-        let before = trie.cost;
-        trie.collapse(node);
-        self.nodes -= before - trie.cost;
-        true
     }
 }
 
 impl Trie {
-    fn fold(&mut self, tape: &Tape, record: &[u8], path: &mut Vec<(usize, usize)>) {
-        // (node, the child expected next) for every open object.
+    fn fold(&mut self, tape: &Tape, record: &[u8], path: &mut Vec<Open>) {
         path.clear();
-        path.push((0, 0));
-        let mut last = 0;
+        let mut open = Open { node: 0, expected: 0 };
         // Depth of open objects below a collapsed one.
         let mut hidden = 0usize;
         for entry in tape.entries() {
             match *entry {
-                TapeEntry::Value { key, types, bytes } => {
-                    let (node, expected) = *path.last().expect("Close only follows Open");
-                    if hidden > 0 || self.nodes[node].collapsed {
+                TapeEntry::Value { key, shape, types, bytes } => {
+                    let node = &mut self.nodes[open.node];
+                    if hidden > 0 || node.collapsed {
                         continue;
                     }
-                    let key = tape.key_of(key, record);
-                    let place = self.child(node, expected, key);
-                    path.last_mut().expect("as above").1 = place + 1;
-                    last = self.nodes[node].children[place].1;
-                    let child = &mut self.nodes[last];
+                    let place = match node.children.get(open.expected) {
+                        Some(child) if child.shape == shape && shape != ShapeId::NONE => open.expected,
+                        _ => {
+                            let (place, cost) = node.child(open.expected, tape.key_of(key, record));
+                            self.cost += cost;
+                            place
+                        }
+                    };
+                    open.expected = place + 1;
+                    let child = &mut node.children[place];
+                    child.shape = shape;
                     child.types |= types;
                     child.max_bytes = child.max_bytes.max(bytes);
                 }
+                TapeEntry::Open if hidden > 0 || self.nodes[open.node].collapsed => hidden += 1,
                 TapeEntry::Open => {
-                    let node = path.last().expect("as above").0;
-                    if hidden == 0 && path.len() == SKETCH_DEPTH_MAX && !self.nodes[node].collapsed {
-                        self.nodes[last].collapsed = true;
-                    }
-                    if hidden > 0 || self.nodes[node].collapsed || path.len() == SKETCH_DEPTH_MAX {
+                    let node = self.node_below(open);
+                    if path.len() + 1 == SKETCH_DEPTH_MAX {
+                        self.nodes[node].collapsed = true;
                         hidden += 1;
                     } else {
-                        path.push((last, 0));
+                        path.push(open);
+                        open = Open { node, expected: 0 };
                     }
                 }
                 TapeEntry::Close if hidden > 0 => hidden -= 1,
-                TapeEntry::Close => {
-                    path.pop();
-                }
+                TapeEntry::Close => open = path.pop().expect("Close only follows Open"),
             }
         }
     }
 
-    /// The place of a key among a node's children; made when new.
-    fn child(&mut self, node: usize, expected: usize, key: &[u8]) -> usize {
-        let children = &self.nodes[node].children;
-        if children.get(expected).is_some_and(|(k, _)| **k == *key) {
-            return expected;
+    /// The node of the object that is the value of the key seen last.
+    fn node_below(&mut self, open: Open) -> usize {
+        let next = self.nodes.len();
+        let last = open.expected - 1;
+        let node = *self.nodes[open.node].children[last].node.get_or_insert(next as u32) as usize;
+        if node == next {
+            self.nodes.push(Node::default());
         }
-        let known = match &self.nodes[node].index {
-            Some(index) => index.get(key).copied(),
-            None => children.iter().position(|(k, _)| **k == *key),
-        };
-        if let Some(place) = known {
-            return place;
-        }
-        let id = self.nodes.len();
-        self.nodes.push(Node::default());
-        self.cost += cost_of(key);
-        let parent = &mut self.nodes[node];
-        let place = parent.children.len();
-        parent.children.push((key.into(), id));
-        if let Some(index) = &mut parent.index {
-            index.insert(key.into(), place);
-        } else if parent.children.len() > INDEXED_FROM {
-            let all = parent.children.iter().enumerate().map(|(at, (k, _))| (k.clone(), at));
-            parent.index = Some(all.collect());
-        }
-        place
+        node
     }
 
-    /// Forgets a node's children for good, and the nodes below.
-    fn collapse(&mut self, node: usize) {
-        self.nodes[node].children = Vec::new();
-        self.nodes[node].index = None;
-        self.nodes[node].collapsed = true;
-        // Rebuild without what cannot be reached any more.
+    fn drop_unreachable(&mut self) {
         let old = std::mem::take(&mut self.nodes);
         let mut old: Vec<Option<Node>> = old.into_iter().map(Some).collect();
-        let mut queue = std::collections::VecDeque::from([0]);
+        let mut queue = VecDeque::from([0]);
         let mut next = 1;
         while let Some(id) = queue.pop_front() {
             let mut node = old[id].take().expect("each node has one parent");
-            for (_, child) in &mut node.children {
-                queue.push_back(*child);
-                *child = next;
+            for below in node.children.iter_mut().filter_map(|child| child.node.as_mut()) {
+                queue.push_back(*below as usize);
+                *below = next;
                 next += 1;
             }
             self.nodes.push(node);
         }
         let children = self.nodes.iter().flat_map(|node| &node.children);
-        self.cost = 1 + children.map(|(key, _)| cost_of(key)).sum::<usize>();
+        self.cost = 1 + children.map(|child| cost_of(&child.key)).sum::<usize>();
     }
 
-    fn export(&self, node: usize) -> SketchNode {
-        let node = &self.nodes[node];
-        let keys =
-            node.children.iter().map(|(key, child)| (String::from_utf8_lossy(key).into_owned(), self.export(*child)));
-        SketchNode { types: node.types, max_bytes: node.max_bytes, keys: keys.collect(), collapsed: node.collapsed }
+    fn export(&self, types: Types, max_bytes: u32, node: Option<u32>) -> SketchNode {
+        let node = node.map(|node| &self.nodes[node as usize]);
+        let keys = node.iter().flat_map(|node| &node.children).map(|child| {
+            let key = String::from_utf8_lossy(&child.key).into_owned();
+            (key, self.export(child.types, child.max_bytes, child.node))
+        });
+        SketchNode { types, max_bytes, keys: keys.collect(), collapsed: node.is_some_and(|node| node.collapsed) }
+    }
+}
+
+impl Node {
+    /// Forgets the keys for good.
+    fn collapse(&mut self) {
+        *self = Self { collapsed: true, ..Self::default() };
+    }
+
+    /// The place of a key among the children, and what it costs when it is new.
+    fn child(&mut self, expected: usize, key: &[u8]) -> (usize, usize) {
+        let children = &mut self.children;
+        if children.get(expected).is_some_and(|child| *child.key == *key) {
+            return (expected, 0);
+        }
+        let known = match &self.index {
+            Some(index) => index.get(key).copied(),
+            None => children.iter().position(|child| *child.key == *key),
+        };
+        if let Some(place) = known {
+            return (place, 0);
+        }
+        let place = children.len();
+        children.push(Child { key: key.into(), shape: ShapeId::NONE, types: Types::NONE, max_bytes: 0, node: None });
+        if let Some(index) = &mut self.index {
+            index.insert(key.into(), place);
+        } else if children.len() > INDEXED_FROM {
+            let all = children.iter().enumerate().map(|(at, child)| (child.key.clone(), at));
+            self.index = Some(all.collect());
+        }
+        (place, cost_of(key))
     }
 }
 

@@ -6,17 +6,20 @@
 
 mod number;
 mod pointers;
+mod shapes;
 mod string;
 mod tape;
 mod timestamp;
 
 pub use pointers::Pointers;
+pub use shapes::ShapeId;
 pub use tape::{Tape, TapeEntry};
 
 use common::quarantine::Reason;
 use common::sketch::Types;
 use foldhash::fast::RandomState;
 use pointers::Capture;
+use shapes::Shapes;
 use std::hash::BuildHasher;
 use string::Text;
 
@@ -62,6 +65,10 @@ pub struct Scanner {
     pointers: Pointers,
     captures: Vec<Capture>,
     frames: Vec<Frame>,
+    shapes: Shapes,
+    /// Objects opened so far, over all records: each has a stamp of its own.
+    objects: u64,
+    /// The keys of open objects that have no shape.
     keys: Vec<KeyMark>,
     tape: Tape,
     /// Seeded anew in each process: crafted keys must not collide. Never part of the output.
@@ -76,10 +83,25 @@ struct Frame {
     sketched: bool,
     /// Pointers whose tokens match the path to it.
     mask: u32,
+    /// Its path.
+    shape: ShapeId,
+    /// The path of its key that came last.
+    last: ShapeId,
+    /// Its stamp, and whether one of its keys had that stamp already.
+    object: u64,
+    key_twice: bool,
     /// Elements so far, in an array.
     index: u64,
     /// Where its keys start in `keys`.
     keys_from: usize,
+}
+
+/// What leads to the value that comes next.
+#[derive(Clone, Copy)]
+struct Path {
+    /// Pointers whose tokens match it.
+    mask: u32,
+    shape: ShapeId,
 }
 
 /// A key of an open object: its hash, and where it stands in the record.
@@ -94,8 +116,10 @@ impl Scanner {
     pub fn new(pointers: Pointers) -> Self {
         Self {
             captures: vec![Capture::Absent; pointers.len()],
+            shapes: Shapes::new(pointers.all()),
             pointers,
             frames: Vec::new(),
+            objects: 0,
             keys: Vec::new(),
             tape: Tape::default(),
             hasher: RandomState::default(),
@@ -110,12 +134,10 @@ impl Scanner {
 
     /// Scans one record: JSON text without surrounding white space.
     pub fn scan<'a>(&mut self, record: &'a [u8]) -> Result<EventType<'a>, Fault> {
-        if let Err(error) = simdutf8::compat::from_utf8(record) {
-            return Err(Fault {
-                reason: Reason::InvalidUtf8,
-                at: error.valid_up_to(),
-                what: "bytes that are no UTF-8",
-            });
+        // The quick check does not say where; asked again, the other one does.
+        if simdutf8::basic::from_utf8(record).is_err() {
+            let at = std::str::from_utf8(record).map_or_else(|error| error.valid_up_to(), str::len);
+            return Err(Fault { reason: Reason::InvalidUtf8, at, what: "bytes that are no UTF-8" });
         }
         self.frames.clear();
         self.keys.clear();
@@ -134,33 +156,11 @@ impl Scanner {
     /// The whole value tree. Returns where it ends.
     fn values(&mut self, record: &[u8]) -> Result<usize, Fault> {
         let mut at = 0;
-        // Pointers whose tokens match the path to the value that comes next.
-        let mut mask = self.pointers.all();
+        let mut path = Path { mask: self.pointers.all(), shape: ShapeId::ROOT };
         loop {
             at = skip_space(record, at);
+            let mask = path.mask;
             match record.get(at) {
-                Some(b'{') => {
-                    self.open(true, mask, at)?;
-                    at = skip_space(record, at + 1);
-                    if record.get(at) == Some(&b'}') {
-                        at += 1;
-                        self.close(record, at)?;
-                    } else {
-                        (at, mask) = self.key(record, at)?;
-                        continue;
-                    }
-                }
-                Some(b'[') => {
-                    self.open(false, mask, at)?;
-                    at = skip_space(record, at + 1);
-                    if record.get(at) == Some(&b']') {
-                        at += 1;
-                        self.close(record, at)?;
-                    } else {
-                        mask = self.element_mask();
-                        continue;
-                    }
-                }
                 Some(b'"') => {
                     let text = string::scan(record, at + 1)?;
                     at = text.end as usize + 1;
@@ -168,9 +168,6 @@ impl Scanner {
                         if timestamp::is_timestamp(text.raw(record)) { Types::TIMESTAMP } else { Types::STRING };
                     self.note(types, text.decoded_bytes, mask, Capture::String(text));
                 }
-                Some(b't') => at = self.literal(record, at, b"true", Types::BOOLEAN, mask)?,
-                Some(b'f') => at = self.literal(record, at, b"false", Types::BOOLEAN, mask)?,
-                Some(b'n') => at = self.literal(record, at, b"null", Types::NULL, mask)?,
                 Some(b'-' | b'0'..=b'9') => {
                     let (types, end) = number::scan(record, at)?;
                     let is_integer = types.within(Types::INTEGER | Types::BIGINT | Types::HUGE_INTEGER);
@@ -178,6 +175,31 @@ impl Scanner {
                     self.note(types, 0, mask, capture);
                     at = end;
                 }
+                Some(b'{') => {
+                    self.open(true, path, at)?;
+                    at = skip_space(record, at + 1);
+                    if record.get(at) == Some(&b'}') {
+                        at += 1;
+                        self.close(record, at)?;
+                    } else {
+                        (at, path) = self.key(record, at)?;
+                        continue;
+                    }
+                }
+                Some(b'[') => {
+                    self.open(false, path, at)?;
+                    at = skip_space(record, at + 1);
+                    if record.get(at) == Some(&b']') {
+                        at += 1;
+                        self.close(record, at)?;
+                    } else {
+                        path = self.element();
+                        continue;
+                    }
+                }
+                Some(b't') => at = self.literal(record, at, b"true", Types::BOOLEAN, mask)?,
+                Some(b'f') => at = self.literal(record, at, b"false", Types::BOOLEAN, mask)?,
+                Some(b'n') => at = self.literal(record, at, b"null", Types::NULL, mask)?,
                 Some(_) => return Err(Fault::grammar(at, "expected a JSON value")),
                 None => return Err(Fault::grammar(at, "the record ends where a JSON value should be")),
             }
@@ -188,12 +210,12 @@ impl Scanner {
                 match (record.get(at), frame.is_object) {
                     (Some(b','), true) => {
                         at = skip_space(record, at + 1);
-                        (at, mask) = self.key(record, at)?;
+                        (at, path) = self.key(record, at)?;
                         break;
                     }
                     (Some(b','), false) => {
                         frame.index += 1;
-                        mask = self.element_mask();
+                        path = self.element();
                         at += 1;
                         break;
                     }
@@ -209,26 +231,39 @@ impl Scanner {
         }
     }
 
-    fn open(&mut self, is_object: bool, mask: u32, at: usize) -> Result<(), Fault> {
+    fn open(&mut self, is_object: bool, path: Path, at: usize) -> Result<(), Fault> {
         if self.frames.len() == DEPTH_MAX {
             return Err(Fault { reason: Reason::TooDeep, at, what: "nested deeper than 1,000 levels" });
         }
         let types = if is_object { Types::OBJECT } else { Types::ARRAY };
         let in_sketch = self.frames.last().is_none_or(|frame| frame.sketched);
         let sketched = is_object && in_sketch;
-        self.note(types, 0, mask, Capture::Other);
+        self.note(types, 0, path.mask, Capture::Other);
         if sketched && !self.frames.is_empty() {
             self.tape.open();
         }
-        let keys_from = self.keys.len();
-        self.frames.push(Frame { is_object, sketched, mask, index: 0, keys_from });
+        self.objects += 1;
+        self.frames.push(Frame {
+            is_object,
+            sketched,
+            mask: path.mask,
+            shape: path.shape,
+            last: ShapeId::NONE,
+            object: self.objects,
+            key_twice: false,
+            index: 0,
+            keys_from: self.keys.len(),
+        });
         Ok(())
     }
 
     fn close(&mut self, record: &[u8], at: usize) -> Result<(), Fault> {
         let frame = self.frames.pop().expect("only called with a frame open");
         if frame.is_object {
-            self.refuse_duplicates(record, frame.keys_from, at)?;
+            if frame.key_twice || self.has_key_twice(record, frame.keys_from) {
+                let what = "an object that ends here has a key twice";
+                return Err(Fault { reason: Reason::DuplicateKey, at, what });
+            }
             self.keys.truncate(frame.keys_from);
             if frame.sketched && !self.frames.is_empty() {
                 self.tape.close();
@@ -237,15 +272,34 @@ impl Scanner {
         Ok(())
     }
 
-    /// Reads `"key" :`. Returns where the value starts and which pointers lead there.
-    fn key(&mut self, record: &[u8], at: usize) -> Result<(usize, u32), Fault> {
+    /// Reads `"key" :`. Returns where the value starts and which path leads there.
+    fn key(&mut self, record: &[u8], at: usize) -> Result<(usize, Path), Fault> {
+        let frame = self.frames.last_mut().expect("keys are read inside an object");
+        let (end, path) = match self.shapes.guess(frame.shape, frame.last, record, at) {
+            Some((shape, length)) => {
+                frame.key_twice |= self.shapes.stamp(shape, frame.object);
+                frame.last = shape;
+                if frame.sketched {
+                    self.tape.key(Text::plain(at + 1, at + length - 1), &[], shape);
+                }
+                (at + length, Path { mask: self.shapes.mask(shape), shape })
+            }
+            None => self.unexpected_key(record, at)?,
+        };
+        let at = skip_space(record, end);
+        if record.get(at) != Some(&b':') {
+            return Err(Fault::grammar(at, "expected ':' after a key"));
+        }
+        Ok((at + 1, path))
+    }
+
+    /// Reads a key that was not guessed. Returns where it ends.
+    fn unexpected_key(&mut self, record: &[u8], at: usize) -> Result<(usize, Path), Fault> {
         if record.get(at) != Some(&b'"') {
             return Err(Fault::grammar(at, "expected a key in double quotes"));
         }
         let text = string::scan(record, at + 1)?;
-        let depth = self.frames.len();
-        let frame = self.frames.last().expect("keys are read inside an object");
-        let (sketched, parent_mask) = (frame.sketched, frame.mask);
+        let end = text.end as usize + 1;
         self.scratch.clear();
         let key: &[u8] = if text.escaped {
             string::decode(text.raw(record), &mut self.scratch);
@@ -253,25 +307,35 @@ impl Scanner {
         } else {
             text.raw(record)
         };
+        let depth = self.frames.len();
         if depth == 1 && key == LINEAGE_KEY {
             return Err(Fault { reason: Reason::ReservedKey, at, what: "the root key _lr is reserved for lineage" });
         }
-        self.keys.push(KeyMark { hash: self.hasher.hash_one(key), text });
-        let mask = if parent_mask == 0 { 0 } else { self.pointers.step(parent_mask, depth - 1, key) };
-        if sketched {
-            self.tape.key(text, key);
+        let frame = self.frames.last_mut().expect("keys are read inside an object");
+        let mask = if frame.mask == 0 { 0 } else { self.pointers.step(frame.mask, depth - 1, key) };
+        let hash = self.hasher.hash_one(key);
+        let shape = self.shapes.find(frame.shape, frame.last, key, hash, mask);
+        if frame.sketched {
+            self.tape.key(text, key, shape);
         }
-        let at = skip_space(record, text.end as usize + 1);
-        if record.get(at) != Some(&b':') {
-            return Err(Fault::grammar(at, "expected ':' after a key"));
+        frame.key_twice |= self.shapes.stamp(shape, frame.object);
+        frame.last = shape;
+        if shape == ShapeId::NONE {
+            self.keys.push(KeyMark { hash, text });
         }
-        Ok((at + 1, mask))
+        Ok((end, Path { mask, shape }))
     }
 
-    fn element_mask(&self) -> u32 {
+    /// The path of the element that comes next.
+    fn element(&mut self) -> Path {
         let depth = self.frames.len();
         let frame = self.frames.last().expect("elements are read inside an array");
-        if frame.mask == 0 { 0 } else { self.pointers.step(frame.mask, depth - 1, frame.index.to_string().as_bytes()) }
+        if frame.mask == 0 {
+            return Path { mask: 0, shape: self.shapes.element(frame.shape) };
+        }
+        // Pointers count elements, shapes do not.
+        let mask = self.pointers.step(frame.mask, depth - 1, frame.index.to_string().as_bytes());
+        Path { mask, shape: ShapeId::NONE }
     }
 
     fn literal(&mut self, record: &[u8], at: usize, word: &[u8], types: Types, mask: u32) -> Result<usize, Fault> {
@@ -293,9 +357,10 @@ impl Scanner {
         }
     }
 
-    fn refuse_duplicates(&mut self, record: &[u8], from: usize, at: usize) -> Result<(), Fault> {
+    /// Whether the keys without a shape, from `from` on, have one twice.
+    fn has_key_twice(&mut self, record: &[u8], from: usize) -> bool {
         let keys = &mut self.keys[from..];
-        let twice = if keys.len() <= 16 {
+        if keys.len() <= 16 {
             keys.iter()
                 .enumerate()
                 .any(|(n, a)| keys[..n].iter().any(|b| a.hash == b.hash && same_key(record, a.text, b.text)))
@@ -305,10 +370,6 @@ impl Scanner {
             keys.chunk_by(|a, b| a.hash == b.hash).any(|alike| {
                 alike.iter().enumerate().any(|(n, a)| alike[..n].iter().any(|b| same_key(record, a.text, b.text)))
             })
-        };
-        match twice {
-            true => Err(Fault { reason: Reason::DuplicateKey, at, what: "an object that ends here has a key twice" }),
-            false => Ok(()),
         }
     }
 

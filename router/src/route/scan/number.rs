@@ -38,6 +38,9 @@ pub(super) fn scan(record: &[u8], at: usize) -> Result<(Types, usize), Fault> {
         end += 1 + sign + exponent;
     }
     let text = &record[at..end];
+    if is_integer && whole <= DIGITS_ALWAYS_KEPT {
+        return Ok((Types::INTEGER, end));
+    }
     // A number that no numeric type keeps is loaded as its text, and no text is longer than a string may be.
     if text.len() > STRING_MAX_BYTES {
         return Err(Fault { reason: Reason::StringTooLong, at, what: "a number of more than 65,535 characters" });
@@ -57,39 +60,71 @@ fn integer(text: &[u8], digits: usize) -> Types {
 }
 
 fn decimal(text: &[u8]) -> Types {
+    let written = match Normal::of(text) {
+        // Zero, or within what an f64 never loses a digit of.
+        Some(n) if n.digits <= DIGITS_ALWAYS_KEPT && (n.mantissa == 0 || (-290..=290).contains(&n.exponent)) => {
+            return Types::DECIMAL;
+        }
+        Some(written) => written,
+        None => return Types::LONG_DECIMAL,
+    };
     let text = std::str::from_utf8(text).expect("digits, sign, point and exponent are ASCII");
-    let written = Normal::of(text);
-    // Within this range and length an f64 never loses a digit.
-    let safe = written.digits.len() <= DIGITS_ALWAYS_KEPT && (-290..=290).contains(&written.exponent);
-    if safe || written.digits.is_empty() {
-        return Types::DECIMAL;
-    }
     // Redshift's DOUBLE PRECISION holds no subnormal numbers for certain: their text does.
-    let kept = text.parse::<f64>().ok().filter(|n| n.is_normal()).map(|n| Normal::of(&format!("{n:e}")));
-    if kept.is_some_and(|kept| kept == written) { Types::DECIMAL } else { Types::LONG_DECIMAL }
+    let kept = text.parse::<f64>().ok().filter(|n| n.is_normal());
+    let kept = kept.and_then(|n| Normal::of(zmij::Buffer::new().format_finite(n).as_bytes()));
+    let is_kept = kept.is_some_and(|kept| (kept.mantissa, kept.exponent) == (written.mantissa, written.exponent));
+    if is_kept { Types::DECIMAL } else { Types::LONG_DECIMAL }
 }
 
-/// A decimal number as its significant digits and the power of ten of the last one.
-#[derive(PartialEq, Eq)]
+/// A decimal number without its sign: `mantissa` × 10^`exponent`, the mantissa without zeros at its end.
 struct Normal {
-    digits: Vec<u8>,
+    mantissa: u64,
+    digits: usize,
     exponent: i64,
 }
 
+/// Digits that a u64 always holds; the shortest text of an f64 has 17 at most.
+const DIGITS_HELD: usize = 19;
+
 impl Normal {
-    fn of(text: &str) -> Self {
-        let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
-        // Beyond any f64: the value only has to be out of the safe range.
-        let mut exponent =
-            exponent.parse::<i64>().unwrap_or(if exponent.starts_with('-') { -1 << 40 } else { 1 << 40 });
-        let (whole, fraction) =
-            mantissa.trim_start_matches('-').split_once('.').unwrap_or((mantissa.trim_start_matches('-'), ""));
-        exponent -= fraction.len() as i64;
-        let digits = whole.bytes().chain(fraction.bytes()).skip_while(|b| *b == b'0').collect::<Vec<_>>();
-        let kept = digits.iter().rposition(|b| *b != b'0').map_or(0, |last| last + 1);
-        exponent += (digits.len() - kept) as i64;
-        Self { digits: digits[..kept].to_vec(), exponent }
+    /// `None` where there are more digits than any f64 keeps.
+    fn of(text: &[u8]) -> Option<Self> {
+        let mut n = Self { mantissa: 0, digits: 0, exponent: 0 };
+        // Zeros that count only if another digit follows.
+        let mut zeros = 0;
+        let mut in_fraction = false;
+        for (at, b) in text.iter().enumerate() {
+            match b {
+                b'.' => in_fraction = true,
+                b'e' | b'E' => {
+                    n.exponent += written_exponent(&text[at + 1..]);
+                    break;
+                }
+                b'0'..=b'9' => {
+                    n.exponent -= i64::from(in_fraction);
+                    if *b == b'0' {
+                        zeros += usize::from(n.digits > 0);
+                        continue;
+                    }
+                    n.digits += zeros + 1;
+                    if n.digits > DIGITS_HELD {
+                        return None;
+                    }
+                    n.mantissa = n.mantissa * 10u64.pow(zeros as u32 + 1) + u64::from(b - b'0');
+                    zeros = 0;
+                }
+                _ => {}
+            }
+        }
+        n.exponent += zeros as i64;
+        Some(n)
     }
+}
+
+/// Beyond any f64 the value does not matter, only that it is out of range.
+fn written_exponent(text: &[u8]) -> i64 {
+    let parsed = std::str::from_utf8(text).ok().and_then(|text| text.parse().ok());
+    parsed.unwrap_or(if text.first() == Some(&b'-') { -1 << 40 } else { 1 << 40 })
 }
 
 #[cfg(test)]

@@ -15,6 +15,11 @@ pub(super) struct Text {
 }
 
 impl Text {
+    /// A string without escapes.
+    pub(super) fn plain(start: usize, end: usize) -> Self {
+        Self { start: start as u32, end: end as u32, decoded_bytes: (end - start) as u32, escaped: false }
+    }
+
     /// The bytes as written.
     pub(super) fn raw(self, record: &[u8]) -> &[u8] {
         &record[self.start as usize..self.end as usize]
@@ -44,14 +49,41 @@ const PLAIN: [bool; 256] = {
     plain
 };
 
+/// The first byte from `at` on that is not plain.
+#[inline]
+fn skip_plain(record: &[u8], mut at: usize) -> usize {
+    while let Some(word) = record.get(at..at + 8) {
+        let word = u64::from_le_bytes(word.try_into().expect("the word has eight bytes"));
+        match specials(word) {
+            0 => at += 8,
+            found => return at + found.trailing_zeros() as usize / 8,
+        }
+    }
+    while record.get(at).is_some_and(|b| PLAIN[*b as usize]) {
+        at += 1;
+    }
+    at
+}
+
+/// Not 0 if one of the eight bytes is not plain; the lowest bit set is the high bit of the first of them. A borrow may
+/// mark bytes above that one, never below ("determine if a word has a byte less than n").
+#[inline]
+fn specials(word: u64) -> u64 {
+    const LOW: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = LOW << 7;
+    let quote = word ^ (LOW * b'"' as u64);
+    let backslash = word ^ (LOW * b'\\' as u64);
+    let is_zero = |bytes: u64| bytes.wrapping_sub(LOW) & !bytes;
+    let control = word.wrapping_sub(LOW * 0x20) & !word;
+    (is_zero(quote) | is_zero(backslash) | control) & HIGH
+}
+
 /// Scans from behind the opening quote to the closing one.
 pub(super) fn scan(record: &[u8], start: usize) -> Result<Text, Fault> {
     let mut at = start;
     let mut saved = 0;
     loop {
-        while record.get(at).is_some_and(|b| PLAIN[*b as usize]) {
-            at += 1;
-        }
+        at = skip_plain(record, at);
         match record.get(at) {
             Some(b'"') => break,
             Some(b'\\') => {

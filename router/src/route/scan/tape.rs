@@ -3,6 +3,7 @@
 //! A record's event type may stand behind everything else, and a record may fail at its last byte;
 //! so a scan only writes this list, and the sketch of its event takes it in afterwards.
 
+use super::shapes::ShapeId;
 use super::string::Text;
 use common::sketch::Types;
 
@@ -13,6 +14,8 @@ pub enum TapeEntry {
     Value {
         /// Where the key is: in the record, or among the decoded keys.
         key: KeyRef,
+        /// The path, if it is held: equal ones are equal paths.
+        shape: ShapeId,
         /// The value's type.
         types: Types,
         /// A string's decoded length.
@@ -59,7 +62,7 @@ impl Tape {
         self.decoded.clear();
     }
 
-    pub(super) fn key(&mut self, text: Text, decoded: &[u8]) {
+    pub(super) fn key(&mut self, text: Text, decoded: &[u8], shape: ShapeId) {
         let key = if text.escaped {
             let from = self.decoded.len() as u32;
             self.decoded.extend_from_slice(decoded);
@@ -67,7 +70,7 @@ impl Tape {
         } else {
             KeyRef::Record(text.start, text.end)
         };
-        self.entries.push(TapeEntry::Value { key, types: Types::NONE, bytes: 0 });
+        self.entries.push(TapeEntry::Value { key, shape, types: Types::NONE, bytes: 0 });
     }
 
     /// The value of the key that came last.
