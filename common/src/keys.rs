@@ -72,6 +72,16 @@ impl KeyLayout {
         name.split_once(".g")?.1.parse().ok()
     }
 
+    /// What every seal of every contents of a source's key starts with.
+    pub fn seals_of_key(&self, source_id: &SourceId) -> String {
+        format!("{}id/{}", self.seals, source_id.key_half())
+    }
+
+    /// The claim on a source's key, where overwritten keys are ignored.
+    pub fn claim(&self, source_id: &SourceId) -> String {
+        format!("{}key/{}", self.seals, source_id.key_half())
+    }
+
     /// The empty index object by the hour of the source's time (UTC).
     pub fn hour_index(&self, source_time: OffsetDateTime, source_id: &SourceId, generation: u32) -> String {
         let utc = source_time.to_offset(time::UtcOffset::UTC);
@@ -116,6 +126,8 @@ mod tests {
             format!("quarantine/router/not_json/2025/06/02/{source_id}-01234567-g0-0003-00000abc.json.gz")
         );
         assert_eq!(keys.seal(&source_id, 2), format!("seals/id/{source_id}.g2.json"));
+        assert_eq!(keys.claim(&source_id), format!("seals/key/{}", &source_id.as_str()[..16]));
+        assert!(keys.seals_of(&source_id).starts_with(&keys.seals_of_key(&source_id)));
         assert_eq!(keys.hour_index(at, &source_id, 0), format!("seals/hour/2025/06/02/01/{source_id}.g0"));
         assert_eq!(keys.day_index(at, &source_id, 0), format!("seals/day/2025/06/02/{source_id}.g0"));
         assert_eq!(keys.generation_of_seal(&keys.seal(&source_id, 12)), Some(12));

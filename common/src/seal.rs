@@ -57,8 +57,11 @@ pub struct Counts {
     pub bytes: u64,
     /// Quarantined records by reason.
     pub by_reason: BTreeMap<Reason, u64>,
-    /// Routed records by event type, as found in the records.
+    /// Routed records by event type, as found in the records; of a long type its beginning and a hash.
     pub by_type: BTreeMap<String, u64>,
+    /// Dropped records by the pointer of their rule: never by the value, which tends to name a person.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub by_rule: BTreeMap<String, u64>,
 }
 
 impl Counts {
@@ -67,6 +70,7 @@ impl Counts {
         self.read == self.routed + self.quarantined + self.dropped
             && self.quarantined == self.by_reason.values().sum::<u64>()
             && self.routed == self.by_type.values().sum::<u64>()
+            && self.dropped == self.by_rule.values().sum::<u64>()
     }
 }
 

@@ -59,6 +59,11 @@ impl SourceId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The half that all contents of one bucket and key share.
+    pub fn key_half(&self) -> &str {
+        &self.0[..16]
+    }
 }
 
 /// The first 16 hex digits of a SHA-256 over the concatenated pieces.

@@ -137,6 +137,7 @@ impl Router {
             records = counts.read,
             routed = counts.routed,
             quarantined = counts.quarantined,
+            dropped = counts.dropped,
             by_reason,
             parts = part_count,
             bytes = counts.bytes,

@@ -4,9 +4,13 @@
 //! Credentials, region and endpoints are not settings: they come from the standard AWS environment.
 
 mod reader;
+mod rules;
 mod sections;
 
-pub use sections::{LoaderSettings, QueueNames, RawSettings, RoutedSettings, RouterSettings, TableSettings, Warehouse};
+pub use rules::{DropRule, EventRules};
+pub use sections::{
+    LoaderSettings, Overwrite, QueueNames, RawSettings, RoutedSettings, RouterSettings, TableSettings, Warehouse,
+};
 
 use crate::event_name::EventName;
 use crate::keys::{KeyLayout, PART_NAME_MAX_BYTES, PART_URI_MAX_BYTES};
@@ -111,7 +115,7 @@ impl Settings {
     }
 
     fn read(root: &mut toml::Table, input: &mut Input) -> Self {
-        let raw = RawSettings::read(Section::take(root, "raw", input));
+        let (raw, fixed) = RawSettings::read(Section::take(root, "raw", input));
         let (routed, routed_prefix) = RoutedSettings::read(Section::take(root, "routed", input));
 
         let mut section = Section::take(root, "seals", input);
@@ -123,7 +127,7 @@ impl Settings {
         let quarantine = sections::prefix(&mut section, "quarantine/");
         section.finish();
 
-        let router = RouterSettings::read(Section::take(root, "router", input));
+        let router = RouterSettings::read(Section::take(root, "router", input), fixed);
         let loader = LoaderSettings::read(Section::take(root, "loader", input));
         let tables = sections::read_tables(root, input, &loader);
         let keys = KeyLayout { routed: routed_prefix, seals, quarantine };

@@ -1,6 +1,7 @@
 //! The sections of the settings file, validated: every setting, its unit, its default and why it exists.
 
-use super::reader::{ByteSize, Input, Section};
+use super::reader::{ByteSize, Input, Section, Setting};
+use super::rules::{self, EventRules, POINTERS_MAX};
 use crate::event_name::EventName;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -33,15 +34,46 @@ pub struct RawSettings {
     pub prefix: String,
     /// Queues of the bucket's notifications.
     pub queues: QueueNames,
+    /// What new contents under an old key are.
+    pub overwrite: Overwrite,
+}
+
+/// `raw.overwrite`: what new contents under an old key are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overwrite {
+    /// A new source, routed beside the old one.
+    Add,
+    /// Nothing: the first contents of a key are the only ones.
+    Ignore,
+}
+
+impl Setting for Overwrite {
+    fn from_toml(value: &toml::Value) -> Result<Self, String> {
+        match value.as_str() {
+            Some("add") => Ok(Self::Add),
+            Some("ignore") => Ok(Self::Ignore),
+            _ => Err(format!("\"add\" or \"ignore\", found {value}")),
+        }
+    }
+    fn to_toml(&self) -> toml::Value {
+        let text = match self {
+            Self::Add => "add",
+            Self::Ignore => "ignore",
+        };
+        toml::Value::String(text.to_owned())
+    }
 }
 
 impl RawSettings {
-    pub(super) fn read(mut section: Section<'_>) -> Self {
+    /// The section, and the prefixes of `[[raw.fixed]]`, which belong to the router's rules.
+    pub(super) fn read(mut section: Section<'_>) -> (Self, Vec<String>) {
         let bucket = bucket(&mut section);
         let prefix = section.or("prefix", String::new());
         let queues = QueueNames::read(&mut section);
+        let overwrite = section.or("overwrite", Overwrite::Add);
+        let fixed = rules::fixed_prefixes(&mut section, &prefix);
         section.finish();
-        Self { bucket, prefix, queues }
+        (Self { bucket, prefix, queues, overwrite }, fixed)
     }
 }
 
@@ -81,6 +113,8 @@ pub(super) fn prefix(section: &mut Section<'_>, default: &str) -> String {
 pub struct RouterSettings {
     /// JSON pointers to the event type, tried in order.
     pub event_type: Vec<String>,
+    /// Which event types are routed, under which names, and what is dropped.
+    pub rules: EventRules,
     /// Objects routed at once, each on a thread of its own.
     pub workers: usize,
     /// Whether each routed record gets the member `_lr` (source id and line).
@@ -110,6 +144,7 @@ impl Default for RouterSettings {
     fn default() -> Self {
         Self {
             event_type: vec!["/event".to_owned()],
+            rules: EventRules::default(),
             workers: 4,
             lineage: true,
             part_max_bytes: 256 << 20,
@@ -126,16 +161,16 @@ impl Default for RouterSettings {
 }
 
 impl RouterSettings {
-    pub(super) fn read(mut section: Section<'_>) -> Self {
+    pub(super) fn read(mut section: Section<'_>, fixed: Vec<String>) -> Self {
         let default = Self::default();
         let event_type: Vec<String> = section.required("event_type");
         for pointer in &event_type {
-            if !pointer.starts_with('/') || pointer.len() < 2 {
-                section.problem("event_type", format!("{pointer:?} is not a JSON pointer: write it like \"/event\""));
-            }
+            rules::check_pointer(&mut section, "event_type", pointer);
         }
-        if event_type.len() > 32 {
-            section.problem("event_type", "at most 32 pointers");
+        let rules = EventRules::read(&mut section, fixed);
+        if event_type.len() + rules.drop_pointers() > POINTERS_MAX {
+            let with = if rules.drop.is_empty() { "" } else { "with drop rules, " };
+            section.problem("event_type", format!("{with}at most {POINTERS_MAX} pointers"));
         }
         if event_type.is_empty() && section.was_given("event_type") {
             section.problem("event_type", "names no pointer: no record would have an event type");
@@ -146,6 +181,7 @@ impl RouterSettings {
         }
         let settings = Self {
             event_type,
+            rules,
             workers: count(&mut section, "workers", default.workers),
             lineage: section.or("lineage", default.lineage),
             part_max_bytes: bytes(&mut section, "part_max_bytes", default.part_max_bytes, 1 << 10),

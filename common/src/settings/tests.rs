@@ -1,7 +1,7 @@
 use super::*;
 use std::time::Duration;
 
-const MINIMAL: &str = r#"
+pub(super) const MINIMAL: &str = r#"
 [raw]
 bucket = "raw-logs"
 queue = "raw-objects"
@@ -15,12 +15,12 @@ database = "dev"
 workgroup = "analytics"
 "#;
 
-fn parse(text: &str, env: &[(&str, &str)]) -> Result<Settings, SettingsError> {
+pub(super) fn parse(text: &str, env: &[(&str, &str)]) -> Result<Settings, SettingsError> {
     let env = env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
     Settings::parse(Path::new("log-router.toml"), text, env)
 }
 
-fn problems(text: &str, env: &[(&str, &str)]) -> Vec<String> {
+pub(super) fn problems(text: &str, env: &[(&str, &str)]) -> Vec<String> {
     match parse(text, env) {
         Err(SettingsError::Invalid { problems, .. }) => problems,
         other => panic!("expected problems, got {other:?}"),
@@ -102,6 +102,7 @@ fn values_that_could_never_work_are_refused() {
         ("LOG_ROUTER_RAW_BUCKET", "", "raw.bucket: is empty"),
         ("LOG_ROUTER_RAW_BUCKET", "s3://raw/x", "raw.bucket: \"s3://raw/x\" is not the name of a bucket"),
         ("LOG_ROUTER_RAW_QUEUE", "", "raw.queue: is empty"),
+        ("LOG_ROUTER_RAW_OVERWRITE", "replace", "LOG_ROUTER_RAW_OVERWRITE: expected \"add\" or \"ignore\""),
     ] {
         let found = problems(MINIMAL, &[(variable, value)]);
         assert!(found.iter().any(|problem| problem.starts_with(named)), "{variable}={value}: {found:?}");
@@ -143,9 +144,9 @@ fn the_settings_that_the_documentation_shows_are_valid() {
     parse(&repository("log-router.toml"), &[]).expect("log-router.toml is valid");
     let docs = repository("docs/configuration.md");
     let examples: Vec<&str> = docs.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-    assert_eq!(examples.len(), 2);
+    assert_eq!(examples.len(), 4);
     parse(examples[0], &[]).expect("the smallest file is valid");
-    parse(&examples.concat(), &[]).expect("and so is a table's override");
+    parse(&examples.concat(), &[]).expect("and so are rules and a table's override");
 }
 
 #[test]

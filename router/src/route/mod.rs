@@ -5,6 +5,8 @@
 
 pub mod classify;
 pub mod decode;
+pub mod drop_rules;
+pub mod fixed;
 pub mod lineage;
 pub mod lines;
 pub mod object;

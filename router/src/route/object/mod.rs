@@ -1,13 +1,15 @@
 //! Routes one source object: bytes in, pieces in the spool and the accounting of every record out.
 
-use super::classify::Classifier;
+use super::classify::{Classifier, TypeRules};
 use super::decode::{decode, is_damage};
+use super::drop_rules::DropRules;
+use super::fixed::{FixedPrefixes, FixedType};
 use super::lineage;
 use super::lines::{Framed, Lines};
 use super::pieces::{Piece, Pieces, Workbench};
 use super::quarantined::{self, Place};
 use super::routing_id::routing_id;
-use super::scan::{Pointers, Scanner};
+use super::scan::{EventType, Pointers, Scanner};
 use super::sketching::{SKETCH_NODES_MAX, Sketches};
 use common::keys::{KeyLayout, PieceName};
 use common::quarantine::Reason;
@@ -27,6 +29,9 @@ pub const RECORD_MAX_BYTES: usize = 4_000_000;
 pub struct Rules {
     settings: RouterSettings,
     keys: KeyLayout,
+    types: TypeRules,
+    drops: DropRules,
+    fixed: FixedPrefixes,
     /// The settings' identity.
     pub routing_id: String,
 }
@@ -34,7 +39,14 @@ pub struct Rules {
 impl Rules {
     /// Rules of these settings.
     pub fn new(settings: &RouterSettings, keys: &KeyLayout) -> Self {
-        Self { settings: settings.clone(), keys: keys.clone(), routing_id: routing_id(settings) }
+        Self {
+            keys: keys.clone(),
+            types: TypeRules::new(&settings.rules),
+            drops: DropRules::new(&settings.rules.drop),
+            fixed: FixedPrefixes::new(&settings.rules.fixed),
+            routing_id: routing_id(settings),
+            settings: settings.clone(),
+        }
     }
 
     /// Where the pieces go.
@@ -128,7 +140,8 @@ struct Routing<'a> {
     source_id: SourceId,
     generation: u32,
     scanner: Scanner,
-    classifier: Classifier,
+    fixed: FixedType<'a>,
+    classifier: Classifier<'a>,
     sketches: Sketches,
     pieces: Pieces<'a>,
     streams: Streams,
@@ -175,8 +188,9 @@ impl<'a> Routing<'a> {
             source,
             source_id: source.id(),
             generation,
-            scanner: Scanner::new(Pointers::new(&settings.event_type)),
-            classifier: Classifier::new(settings.max_event_types),
+            scanner: Scanner::new(Pointers::new(&settings.event_type).watching(rules.drops.pointers())),
+            fixed: rules.fixed.of_key(&source.key),
+            classifier: Classifier::new(&rules.types, settings.max_event_types),
             sketches: Sketches::new(SKETCH_NODES_MAX),
             pieces: Pieces::new(bench, settings.part_max_bytes, settings.buffer_bytes).map_err(RouteError::Spool)?,
             streams: Streams::default(),
@@ -224,6 +238,19 @@ impl<'a> Routing<'a> {
             Err(fault) => {
                 let why = format!("{} at byte {} of the record", fault.what, fault.at);
                 return self.quarantine(framed, fault.reason, why);
+            }
+        };
+        if let Some(pointer) = self.rules.drops.removing(&self.scanner, framed.bytes) {
+            self.counts.dropped += 1;
+            *self.counts.by_rule.entry(pointer.to_owned()).or_default() += 1;
+            return Ok(());
+        }
+        let event_type = match self.fixed {
+            FixedType::InRecords => event_type,
+            FixedType::Named(segment) => EventType::Found(segment.into()),
+            FixedType::Unnamed(prefix) => {
+                let why = format!("the key names no event type: put the object under {prefix}<event type>/");
+                return self.quarantine(framed, Reason::EventTypeMissing, why);
             }
         };
         let event = match self.classifier.classify(event_type) {

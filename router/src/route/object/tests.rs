@@ -1,4 +1,5 @@
 use super::*;
+use common::settings::{DropRule, EventRules};
 use flate2::read::MultiGzDecoder;
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -46,10 +47,14 @@ impl Run {
 }
 
 pub(super) fn run(settings: &RouterSettings, bytes: &[u8]) -> Run {
+    run_source(settings, bytes, &source())
+}
+
+fn run_source(settings: &RouterSettings, bytes: &[u8], source: &SourceObject) -> Run {
     let keys = KeyLayout { routed: "routed/".into(), seals: "seals/".into(), quarantine: "quarantine/".into() };
     let rules = Rules::new(settings, &keys);
     let mut bench = rules.workbench().expect("a spool");
-    let routed = route_object(&rules, &source(), 0, bytes, &mut bench).expect("routed");
+    let routed = route_object(&rules, source, 0, bytes, &mut bench).expect("routed");
     assert!(routed.counts.balance(), "{:?}", routed.counts);
     Run { routed, bench }
 }
@@ -78,6 +83,47 @@ fn every_record_is_in_its_event_or_in_quarantine_with_its_place() {
     assert_eq!(places, expected.map(|(l, o, r)| (l.into(), o.into(), r.into())));
     let counts = &run.routed.counts;
     assert_eq!((counts.read, counts.routed, counts.quarantined, counts.bytes), (5, 2, 3, text.len() as u64));
+}
+
+#[test]
+fn dropped_records_leave_nothing_but_their_count() {
+    let text = [
+        r#"{"event":"a","user":"u-1","secret":"s1"}"#,
+        r#"{"event":"a","user":"u-2"}"#,
+        r#"{"user":"u-1","secret":"s2","event":""}"#,
+        r#"{"user":"u-1","secret":"#,
+        r#"{"event":"only dropped","user":"u-1","secret":"s3"}"#,
+    ]
+    .join("\n");
+    let values = (0..5_000).map(|n| format!("u-{n}")).filter(|value| value != "u-2").collect();
+    let drop = vec![DropRule { pointer: "/user".into(), values }];
+    let settings = RouterSettings { rules: EventRules { drop, ..EventRules::default() }, ..settings() };
+    let run = run(&settings, text.as_bytes());
+    let counts = &run.routed.counts;
+    assert_eq!((counts.read, counts.routed, counts.quarantined, counts.dropped), (5, 1, 1, 3));
+    assert_eq!(counts.by_rule, BTreeMap::from([("/user".to_owned(), 3)]));
+    assert_eq!(run.routed.events.len(), 1, "an event whose records are all dropped is no event");
+    assert_eq!(run.quarantined()[0]["line"], 4, "what is no record has no value to go by");
+    let sketch = serde_json::to_string(&run.routed.events[0].sketch).expect("serialises");
+    assert!(!sketch.contains("secret") && run.lines_of("a").len() == 1, "{sketch}");
+}
+
+#[test]
+fn under_a_fixed_prefix_the_key_names_the_event_and_the_record_is_valid_all_the_same() {
+    let rules = EventRules { fixed: vec!["drop/".into()], deny: vec!["internal".into()], ..EventRules::default() };
+    let settings = RouterSettings { rules, ..settings() };
+    let text = b"{\"event\":\"other\",\"n\":1}\n{\"n\":2}\n[3]\n";
+    let at = |key: &str| run_source(&settings, text, &SourceObject { key: key.into(), ..source() });
+    let named = at("drop/Page View/june.json");
+    assert_eq!(named.lines_of("page_view").len(), 2);
+    assert_eq!(named.routed.counts.by_reason, BTreeMap::from([(Reason::NotAnObject, 1)]));
+    let unnamed = at("drop/june.json");
+    let reasons = BTreeMap::from([(Reason::EventTypeMissing, 2), (Reason::NotAnObject, 1)]);
+    assert_eq!(unnamed.routed.counts.by_reason, reasons);
+    let missing = unnamed.quarantined().into_iter().find(|q| q["reason"] == "event_type_missing").expect("two");
+    assert!(missing["detail"].as_str().expect("text").contains("drop/<event type>/"), "{missing}");
+    assert_eq!(at("drop/internal/x").routed.counts.by_reason[&Reason::EventTypeDenied], 2);
+    assert_eq!(at("logs/x").routed.counts.by_type, BTreeMap::from([("other".to_owned(), 1)]));
 }
 
 #[test]

@@ -20,6 +20,7 @@ use common::sketch::Types;
 use foldhash::fast::RandomState;
 use pointers::Capture;
 use shapes::Shapes;
+use std::borrow::Cow;
 use std::hash::BuildHasher;
 use string::Text;
 
@@ -53,7 +54,7 @@ impl Fault {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EventType<'a> {
     /// A string with something in it, or an integer's digits.
-    Found(std::borrow::Cow<'a, str>),
+    Found(Cow<'a, str>),
     /// No pointer leads to anything but null.
     Missing,
     /// A pointer leads to something else than a string or an integer.
@@ -112,7 +113,7 @@ struct KeyMark {
 }
 
 impl Scanner {
-    /// A scanner that looks for event types under `pointers`.
+    /// A scanner that looks for event types and watched values under `pointers`.
     pub fn new(pointers: Pointers) -> Self {
         Self {
             captures: vec![Capture::Absent; pointers.len()],
@@ -373,9 +374,18 @@ impl Scanner {
         }
     }
 
+    /// What the n-th watched pointer leads to in `record`, the one scanned last: a string, or an integer's digits.
+    pub fn watched<'a>(&self, n: usize, record: &'a [u8]) -> Option<Cow<'a, str>> {
+        match self.captures[self.pointers.event_types() + n] {
+            Capture::String(text) => Some(text.decoded(record)),
+            Capture::Integer(from, to) => Some(String::from_utf8_lossy(&record[from..to])),
+            Capture::Absent | Capture::Other => None,
+        }
+    }
+
     fn event_type<'a>(&self, record: &'a [u8]) -> EventType<'a> {
         let mut outcome = EventType::Missing;
-        for capture in &self.captures {
+        for capture in &self.captures[..self.pointers.event_types()] {
             match capture {
                 Capture::Absent => {}
                 Capture::String(text) if text.decoded_bytes > 0 => return EventType::Found(text.decoded(record)),
