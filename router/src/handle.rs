@@ -9,9 +9,10 @@ use crate::upload::upload;
 use common::aws_error::AwsError;
 use common::consumer::Handler;
 use common::load_request::Lane;
+use common::objects::Written;
 use common::queue::{Delivery, Fate};
 use common::seal::Seal;
-use common::settings::Settings;
+use common::settings::{Overwrite, Settings};
 use common::source::SourceId;
 use common::telemetry::chain;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,6 +26,7 @@ pub(crate) struct Router {
     sealer: Sealer,
     raw_bucket: String,
     raw_prefix: String,
+    overwrite: Overwrite,
     routed_bucket: String,
     quarantine_bucket: String,
     upload_concurrency: usize,
@@ -43,6 +45,8 @@ enum Outcome {
     Gone,
     /// Overwritten before it was read; the new contents have their own notification.
     Superseded,
+    /// Other contents of its key were first, and later ones are ignored.
+    Ignored,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +78,7 @@ impl Router {
             sealer,
             raw_bucket: settings.raw.bucket.clone(),
             raw_prefix: settings.raw.prefix.clone(),
+            overwrite: settings.raw.overwrite,
             routed_bucket: settings.routed.bucket.clone(),
             quarantine_bucket: settings.quarantine_bucket.clone(),
             upload_concurrency: settings.router.upload_concurrency,
@@ -85,6 +90,11 @@ impl Router {
         // A redelivery mostly means that the work was done and only the delete was lost.
         if receive_count > 1
             && let Some(outcome) = self.announce_again(object).await?
+        {
+            return Ok(outcome);
+        }
+        if self.overwrite == Overwrite::Ignore
+            && let Some(outcome) = self.claimed(object).await?
         {
             return Ok(outcome);
         }
@@ -127,7 +137,9 @@ impl Router {
 
         let sealed_at = OffsetDateTime::now_utc();
         let seal = seal_of(&source, &self.rules.routing_id, &routed, sealed_at);
-        self.seal_and_announce(seal, &uri).await?;
+        if self.seal_and_announce(seal, &uri).await? == Outcome::Ignored {
+            return Ok(Outcome::Ignored);
+        }
         let counts = &routed.counts;
         let by_reason: Vec<String> = counts.by_reason.iter().map(|(reason, n)| format!("{reason}={n}")).collect();
         let by_reason = by_reason.join(" ");
@@ -147,11 +159,44 @@ impl Router {
         Ok(Outcome::Routed)
     }
 
-    async fn seal_and_announce(&self, seal: Seal, uri: &str) -> Result<(), HandleError> {
+    async fn seal_and_announce(&self, seal: Seal, uri: &str) -> Result<Outcome, HandleError> {
         let failed = |source| HandleError::Seal { uri: uri.to_owned(), source };
         self.sealer.check(&seal).map_err(failed)?;
-        let seal = self.sealer.write(seal).await.map_err(failed)?;
-        self.sealer.announce(&seal, Lane::Live).await.map_err(failed)
+        let source_id = seal.source_id.clone();
+        let seal = match self.overwrite {
+            Overwrite::Add => seal,
+            Overwrite::Ignore => self.sealer.claim(seal).await.map_err(failed)?,
+        };
+        if seal.source_id != source_id {
+            return Ok(Outcome::Ignored);
+        }
+        let (seal, written) = self.sealer.write(seal).await.map_err(failed)?;
+        let announced = self.sealer.announce(&seal, Lane::Live);
+        let announced = if self.overwrite == Overwrite::Add && written == Written::Created {
+            // Beside the index writes, so that looking costs a request and no time.
+            tokio::join!(announced, self.sealer.warn_if_overwritten(&seal)).0
+        } else {
+            announced.await
+        };
+        announced.map_err(failed)?;
+        Ok(Outcome::Routed)
+    }
+
+    /// What the claim on the object's key says about it, where there is one and the notification tells the contents.
+    async fn claimed(&self, object: &CreatedObject) -> Result<Option<Outcome>, HandleError> {
+        let CreatedObject { bucket, key, etag: Some(etag), .. } = object else { return Ok(None) };
+        let uri = format!("s3://{bucket}/{key}");
+        let source_id = SourceId::new(bucket, key, etag);
+        let claim = self.sealer.claim_on(&source_id).await;
+        let Some(seal) = claim.map_err(|source| HandleError::Seal { uri: uri.clone(), source })? else {
+            return Ok(None);
+        };
+        if seal.source_id != source_id {
+            return Ok(Some(Outcome::Ignored));
+        }
+        // Claimed for these very contents: all that is left to do is what follows a claim.
+        self.seal_and_announce(seal, &uri).await?;
+        Ok(Some(Outcome::Announced))
     }
 
     /// Announces the highest seal of the contents that the notification names, if there is one.
@@ -209,6 +254,12 @@ impl Handler for Router {
                 Ok(Outcome::Superseded) => tracing::warn!(
                     source.key = object.key,
                     "superseded: s3://{}/{} was overwritten before it was routed",
+                    object.bucket,
+                    object.key
+                ),
+                Ok(Outcome::Ignored) => tracing::warn!(
+                    source.key = object.key,
+                    "overwritten: ignored the new contents of s3://{}/{} (raw.overwrite = \"ignore\")",
                     object.bucket,
                     object.key
                 ),

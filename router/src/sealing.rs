@@ -1,5 +1,7 @@
 //! Seals: makes them, writes them first-writer-wins, finds the highest, and announces what they name.
 
+mod overwritten;
+
 use crate::route::object::RoutedObject;
 use aws_sdk_s3::Client;
 use common::aws_error::AwsError;
@@ -44,6 +46,9 @@ pub(crate) enum SealingError {
     /// LIST shows no seal although one was just there.
     #[error("the seal of {0} was written by another router and then disappeared: seals must never be deleted")]
     Vanished(SourceId),
+    /// A claim that was just there is not there any more.
+    #[error("the claim on the key of {0} disappeared: nothing under seals.prefix may ever be deleted")]
+    ClaimVanished(SourceId),
 }
 
 /// The seal of what was routed.
@@ -96,13 +101,13 @@ impl Sealer {
     }
 
     /// Writes a seal, unless there is one: then the earlier one is returned, to be used instead.
-    pub(crate) async fn write(&self, seal: Seal) -> Result<Seal, SealingError> {
+    pub(crate) async fn write(&self, seal: Seal) -> Result<(Seal, Written), SealingError> {
         let key = self.keys.seal(&seal.source_id, seal.generation);
         match objects::put_bytes_if_absent(&self.s3, &self.bucket, &key, seal.to_json()).await? {
-            Written::Created => Ok(seal),
+            Written::Created => Ok((seal, Written::Created)),
             Written::Existed => {
                 let winner = self.highest(&seal.source_id).await?;
-                winner.ok_or(SealingError::Vanished(seal.source_id))
+                Ok((winner.ok_or(SealingError::Vanished(seal.source_id))?, Written::Existed))
             }
         }
     }

@@ -12,6 +12,9 @@ mod pipeline;
 /// Messages come again; rows do not.
 mod redelivery;
 
+/// Two routers, two settings, two contents of one key: one wins, nothing is lost or doubled.
+mod races;
+
 /// Tables grow with what the files bring.
 mod schema;
 
