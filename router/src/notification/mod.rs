@@ -47,10 +47,12 @@ fn of_value(value: &Value) -> Notification {
     if value["Event"] == "s3:TestEvent" {
         return Notification::Ignored("S3's test event");
     }
-    if value["source"] == "aws.s3" && value["detail-type"].is_string() {
-        return match value["detail-type"] == "Object Created" {
-            true => created(&[&value["detail"]], event_bridge_object),
-            false => Notification::Ignored("an EventBridge event that creates no object"),
+    if let ("aws.s3", Some(what)) = (value["source"].as_str().unwrap_or_default(), value["detail-type"].as_str()) {
+        return match what {
+            "Object Created" => created(&[&value["detail"]], event_bridge_object),
+            _ if what.starts_with("Object ") => Notification::Ignored("an EventBridge event that creates no object"),
+            // CloudTrail's calls, for one: they may create objects, but do not say so as notifications do.
+            _ => Notification::Unknown(format!("the EventBridge event {what:?} is no notification of S3")),
         };
     }
     let Some(records) = value["Records"].as_array() else {
@@ -62,7 +64,13 @@ fn of_value(value: &Value) -> Notification {
             "a record of {source} version {version} is no S3 notification of version 2"
         ));
     }
-    let is_created = |r: &&Value| r["eventName"].as_str().is_some_and(|name| name.starts_with("ObjectCreated:"));
+    if records.iter().any(|r| !r["eventName"].is_string()) {
+        return Notification::Unknown("a record names no event".to_owned());
+    }
+    // Documented without the prefix `s3:`, and recorded with it.
+    let is_created = |r: &&Value| {
+        r["eventName"].as_str().is_some_and(|name| name.trim_start_matches("s3:").starts_with("ObjectCreated:"))
+    };
     let found: Vec<&Value> = records.iter().filter(is_created).map(|r| &r["s3"]).collect();
     match found.is_empty() {
         true => Notification::Ignored("a notification that creates no object"),
