@@ -100,6 +100,138 @@ impl From<EventName> for String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    /// The contract of DESIGN: lower snake case in ASCII, 1 to 100 bytes, never starting with `_`.
+    fn is_valid(name: &str) -> bool {
+        let first = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+        (1..=100).contains(&name.len())
+            && name.bytes().next().is_some_and(first)
+            && name.bytes().all(|b| first(b) || b == b'_')
+    }
+
+    #[test]
+    fn hostile_types_get_valid_names_and_none_shares_anothers() {
+        let long = ["x".repeat(10_240), "x".repeat(10_241), "é".repeat(5_120), "_".repeat(10_240)];
+        let short = [
+            // Path tricks.
+            "../../etc/passwd",
+            "..",
+            ".",
+            "/",
+            "//",
+            "a//b",
+            "a/../b",
+            "%2e%2e%2f",
+            "C:\\temp",
+            "a\\b",
+            "~",
+            "a/",
+            // Look-alikes of page_view: Cyrillic, full width, a zero-width space, a combining mark, the Kelvin sign.
+            "p\u{430}ge_view",
+            "\u{ff50}age_view",
+            "page\u{200b}_view",
+            "page_vie\u{301}w",
+            "page_view\u{212a}",
+            // Direction and control characters.
+            "\u{202e}weiv_egap",
+            "page_view\u{202c}",
+            "page\tview",
+            "page\nview",
+            "page\0view",
+            "\u{7f}",
+            "\u{feff}page_view",
+            // Nothing to go by.
+            "",
+            " ",
+            "   ",
+            "\t",
+            "\u{a0}",
+            "_",
+            "__",
+            "-",
+            "日本",
+            "日本語",
+            "🛒",
+            "é",
+            "É",
+            // Words that mean something to databases, to us or to file systems.
+            "select",
+            "table",
+            "user",
+            "null",
+            "true",
+            "_lr",
+            "_load",
+            "_source",
+            "gate_x",
+            "ledger_x",
+            "con",
+            "nul.json",
+            "x'; DROP TABLE events;--",
+            "\"quoted\"",
+            "page_view",
+            "event",
+            "0",
+            "-0",
+            "-7",
+            "1e3",
+        ];
+        let mut types: BTreeMap<String, String> = BTreeMap::new();
+        for event_type in short.iter().map(|t| (*t).to_owned()).chain(long) {
+            let name = EventName::of_type(&event_type);
+            assert!(is_valid(name.as_str()), "{event_type:?} became {name}");
+            if let Some(other) = types.insert(name.to_string(), event_type.clone()) {
+                panic!("{event_type:?} and {other:?} share {name}");
+            }
+        }
+    }
+
+    #[test]
+    fn words_of_databases_are_names_like_any_other() {
+        for word in ["select", "table", "user", "null", "con"] {
+            assert_eq!(EventName::of_type(word).as_str(), word, "tables are always named in quotes");
+        }
+    }
+
+    /// Whoever may write one type may write the other: this guards against accidents, not against producers.
+    #[test]
+    fn only_a_type_that_spells_out_a_hashed_name_shares_it() {
+        let name = EventName::of_type("view!");
+        assert_eq!(EventName::of_type(name.as_str()), name);
+        let digit = if name.as_str().ends_with('0') { "1" } else { "0" };
+        let near = format!("{}{digit}", &name.as_str()[..name.as_str().len() - 1]);
+        assert_ne!(EventName::of_type(&near), name);
+        assert_ne!(EventName::of_type(&format!("{name}!")), name);
+    }
+
+    /// Few characters, so that types are often alike.
+    fn hostile_type() -> impl Strategy<Value = String> {
+        let characters =
+            ["a", "b", "B", "1", "_", "-", ".", " ", "/", ":", "é", "\u{430}", "\u{202e}", "\n", "\0", "!"];
+        prop::collection::vec(prop::sample::select(characters.to_vec()), 0..5).prop_map(|parts| parts.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_the_type_its_name_is_valid_and_names_itself(
+            event_type in prop_oneof![".*", hostile_type(), "[a-zA-Z0-9_. -]{90,130}"],
+        ) {
+            let name = EventName::of_type(&event_type);
+            prop_assert!(is_valid(name.as_str()), "{}", name);
+            prop_assert_eq!(EventName::of_type(name.as_str()), name);
+        }
+
+        #[test]
+        fn types_share_a_name_only_as_conventional_spellings_of_it(a in hostile_type(), b in hostile_type()) {
+            let (of_a, of_b) = (EventName::of_type(&a), EventName::of_type(&b));
+            if a != b && of_a == of_b {
+                let plain = (of_a.as_str().to_owned(), true);
+                prop_assert_eq!((snake_case(&a), snake_case(&b)), (plain.clone(), plain));
+            }
+        }
+    }
 
     #[test]
     fn conventional_spellings_share_one_plain_name() {

@@ -30,5 +30,8 @@ mod killed;
 /// Wrong settings and missing parts stop the start with one clear message.
 mod start;
 
+/// `router split`: the same core on local files.
+mod split;
+
 /// The sandbox as a person uses it.
 mod sandbox_commands;
