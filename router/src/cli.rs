@@ -3,7 +3,7 @@
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use common::clients::Clients;
-use common::settings::{DEFAULT_CONFIG, RouterSettings, Settings, SettingsError};
+use common::settings::{DEFAULT_CONFIG, POINTERS_MAX, RouterSettings, Settings, SettingsError};
 use router::route::object::Rules;
 use router::split::{self, Report, SourceOverride};
 use std::path::{Path, PathBuf};
@@ -114,7 +114,8 @@ fn split_files(args: &SplitArgs, config: Option<PathBuf>) -> anyhow::Result<()> 
     if let Some(wrong) = settings.event_type.iter().find(|pointer| !is_pointer(pointer)) {
         anyhow::bail!("--event-type {wrong:?} is not a JSON pointer: write it like /event");
     }
-    anyhow::ensure!(settings.event_type.len() <= 32, "--event-type: at most 32 pointers");
+    let pointers = settings.event_type.len() + settings.rules.drop_pointers();
+    anyhow::ensure!(pointers <= POINTERS_MAX, "--event-type: with drop rules, at most {POINTERS_MAX} pointers");
     settings.lineage &= !args.no_lineage;
     let rules = Rules::new(&settings, &keys);
     let source = args.source_override()?;

@@ -114,6 +114,28 @@ async fn where_overwritten_keys_are_ignored_the_first_contents_stay_the_only_one
     assert!(stack.drain("raw-objects").await.is_empty());
 }
 
+/// However writers and routers interleave: of each key exactly one contents is sealed, and no message is left.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_routers_racing_an_overwriting_producer_seal_one_contents_of_each_key() {
+    let mut stack = Stack::start().await;
+    stack.settings.raw.overwrite = Overwrite::Ignore;
+    let producer = async {
+        for contents in 0..3 {
+            for key in 0..6 {
+                let line = format!(r#"{{"event":"x","key":{key},"contents":{contents}}}"#);
+                stack.put_lines(&format!("{key}.json.gz"), [line]).await;
+            }
+        }
+    };
+    tokio::join!(stack.route(), stack.route(), producer);
+    stack.route_and_load().await;
+    let keys: BTreeSet<String> = stack.seals().await.into_iter().map(|seal| seal.source.key).collect();
+    assert_eq!((keys.len(), stack.seals().await.len()), (6, 6));
+    assert_eq!(stack.table_counts().await, table("x", 6));
+    assert_eq!(stack.number("SELECT COUNT(DISTINCT key) FROM events.x").await, 6);
+    assert!(stack.drain("raw-objects").await.is_empty() && stack.drain("raw-objects-dlq").await.is_empty());
+}
+
 /// The router died between its claim and its seal, and then the raw object was overwritten.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_claim_whose_seal_was_never_written_is_sealed_by_the_redelivery() {

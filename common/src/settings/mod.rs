@@ -7,7 +7,7 @@ mod reader;
 mod rules;
 mod sections;
 
-pub use rules::{DropRule, EventRules};
+pub use rules::{DropRule, EventRules, POINTERS_MAX};
 pub use sections::{
     LoaderSettings, Overwrite, QueueNames, RawSettings, RoutedSettings, RouterSettings, TableSettings, Warehouse,
 };

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use toml::Value;
 
 /// Pointers that the scanner follows at once, those of event types and of drop rules together.
-pub(super) const POINTERS_MAX: usize = 32;
+pub const POINTERS_MAX: usize = 32;
 
 /// The rules of one deployment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -67,8 +67,8 @@ impl EventRules {
         rules
     }
 
-    /// How many pointers the drop rules need.
-    pub(super) fn drop_pointers(&self) -> usize {
+    /// How many pointers the drop rules need, of [`POINTERS_MAX`].
+    pub fn drop_pointers(&self) -> usize {
         self.drop.iter().map(|rule| rule.pointer.as_str()).collect::<BTreeSet<_>>().len()
     }
 }
