@@ -26,6 +26,33 @@ pub struct KeyLayout {
     pub quarantine: String,
 }
 
+/// How parts are compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PartCodec {
+    /// One gzip member a part.
+    Gzip,
+    /// Zstandard frames.
+    Zstd,
+}
+
+impl PartCodec {
+    /// Its word in the settings.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Gzip => "gzip",
+            Self::Zstd => "zstd",
+        }
+    }
+
+    /// How names of parts end: the loader goes by it.
+    fn suffix(self) -> &'static str {
+        match self {
+            Self::Gzip => "json.gz",
+            Self::Zstd => "json.zst",
+        }
+    }
+}
+
 /// What distinguishes one written stream of one source object from every other writing of it.
 #[derive(Clone, Debug)]
 pub struct PieceName<'a> {
@@ -41,9 +68,10 @@ pub struct PieceName<'a> {
 
 impl KeyLayout {
     /// A part of `event`.
-    pub fn part(&self, event: &EventName, name: &PieceName<'_>) -> String {
+    pub fn part(&self, event: &EventName, name: &PieceName<'_>, codec: PartCodec) -> String {
         let PieceName { source_id, routing_id, sequence, crc32 } = name;
-        format!("{}{event}/{source_id}-{routing_id}-{sequence:04}-{crc32:08x}.json.gz", self.routed)
+        let suffix = codec.suffix();
+        format!("{}{event}/{source_id}-{routing_id}-{sequence:04}-{crc32:08x}.{suffix}", self.routed)
     }
 
     /// A quarantine object of the router; dated by source time.
@@ -120,7 +148,10 @@ mod tests {
         let event = EventName::of_type("page_view");
         let at = datetime!(2025-06-01 23:30 -02:00);
         let keys = layout();
-        assert_eq!(keys.part(&event, &name), format!("routed/page_view/{source_id}-01234567-0003-00000abc.json.gz"));
+        assert_eq!(
+            keys.part(&event, &name, PartCodec::Gzip),
+            format!("routed/page_view/{source_id}-01234567-0003-00000abc.json.gz")
+        );
         assert_eq!(
             keys.quarantine(Reason::NotJson, at, 0, &name),
             format!("quarantine/router/not_json/2025/06/02/{source_id}-01234567-g0-0003-00000abc.json.gz")
@@ -139,6 +170,6 @@ mod tests {
         let source_id = SourceId::new("raw", "k", "e");
         let name = PieceName { source_id: &source_id, routing_id: "01234567", sequence: 99_999_999, crc32: 0 };
         let event = EventName::of_type(&"x".repeat(100));
-        assert!(layout().part(&event, &name).len() - "routed/".len() <= PART_NAME_MAX_BYTES);
+        assert!(layout().part(&event, &name, PartCodec::Zstd).len() - "routed/".len() <= PART_NAME_MAX_BYTES);
     }
 }

@@ -3,6 +3,7 @@
 use super::reader::{ByteSize, Input, Section, Setting};
 use super::rules::{self, EventRules, POINTERS_MAX};
 use crate::event_name::EventName;
+use crate::keys::PartCodec;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -121,8 +122,12 @@ pub struct RouterSettings {
     pub lineage: bool,
     /// A part ends where its decompressed bytes reach this.
     pub part_max_bytes: u64,
-    /// gzip level of parts, 1 to 9.
+    /// How parts are compressed; quarantine objects are gzip always.
+    pub part_codec: PartCodec,
+    /// gzip level, 1 to 9.
     pub gzip_level: u32,
+    /// Zstandard level, 1 to 19.
+    pub zstd_level: u32,
     /// Raw records held per worker, over all events, before they are compressed.
     pub buffer_bytes: usize,
     /// Event types per source object; the first ones in source order count.
@@ -148,7 +153,9 @@ impl Default for RouterSettings {
             workers: 4,
             lineage: true,
             part_max_bytes: 256 << 20,
+            part_codec: PartCodec::Gzip,
             gzip_level: 2,
+            zstd_level: 1,
             buffer_bytes: 32 << 20,
             max_event_types: 10_000,
             max_object_bytes: 1 << 40,
@@ -175,17 +182,23 @@ impl RouterSettings {
         if event_type.is_empty() && section.was_given("event_type") {
             section.problem("event_type", "names no pointer: no record would have an event type");
         }
-        let gzip_level = section.or("gzip_level", u64::from(default.gzip_level));
-        if !(1..=9).contains(&gzip_level) {
-            section.problem("gzip_level", format!("{gzip_level} is not between 1 and 9"));
-        }
+        let part_codec = match section.or("part_codec", default.part_codec.as_str().to_owned()).as_str() {
+            "gzip" => PartCodec::Gzip,
+            "zstd" => PartCodec::Zstd,
+            other => {
+                section.problem("part_codec", format!("{other:?} is neither \"gzip\" nor \"zstd\""));
+                default.part_codec
+            }
+        };
         let settings = Self {
             event_type,
             rules,
             workers: count(&mut section, "workers", default.workers),
             lineage: section.or("lineage", default.lineage),
             part_max_bytes: bytes(&mut section, "part_max_bytes", default.part_max_bytes, 1 << 10),
-            gzip_level: gzip_level as u32,
+            part_codec,
+            gzip_level: level(&mut section, "gzip_level", default.gzip_level, 9),
+            zstd_level: level(&mut section, "zstd_level", default.zstd_level, 19),
             buffer_bytes: bytes(&mut section, "buffer_bytes", default.buffer_bytes as u64, 1 << 20) as usize,
             max_event_types: count(&mut section, "max_event_types", default.max_event_types),
             max_object_bytes: bytes(&mut section, "max_object_bytes", default.max_object_bytes, 1 << 10),
@@ -210,6 +223,14 @@ impl RouterSettings {
         section.finish();
         settings
     }
+}
+
+fn level(section: &mut Section<'_>, key: &'static str, default: u32, most: u32) -> u32 {
+    let level = section.or(key, u64::from(default));
+    if !(1..=u64::from(most)).contains(&level) {
+        section.problem(key, format!("{level} is not between 1 and {most}"));
+    }
+    level as u32
 }
 
 /// How the Data API reaches the warehouse (Redshift management guide, data-api: authorisation).

@@ -47,8 +47,8 @@ fn all_problems_come_at_once_and_name_the_setting_and_the_fix() {
     let expected = [
         "raw.bucket is missing: set bucket in [raw], or LOG_ROUTER_RAW_BUCKET",
         "raw.bukket is not a setting: did you mean bucket?",
-        "router.gzip_level: 11 is not between 1 and 9",
         "router.workers: expected a whole number, found \"many\"",
+        "router.gzip_level: 11 is not between 1 and 9",
         "loader.iam_role: \"admin\" is neither \"default\" nor the ARN of a role",
         "[extra] is not a section: known are [raw], [routed], [seals], [quarantine], [router], [loader], [tables.<event>]",
         "environment variable LOG_ROUTER_RAW_BUKET overrides no setting: unset it or correct its name",

@@ -19,7 +19,7 @@ pub fn routing_id(settings: &RouterSettings) -> String {
         "part_max_bytes": settings.part_max_bytes,
         "max_event_types": settings.max_event_types,
         "max_object_bytes": settings.max_object_bytes,
-        "codec": "gzip",
+        "codec": settings.part_codec.as_str(),
     });
     // Where there are no rules, the id is what it was before rules were thought of.
     for (name, rule) in canonical(&settings.rules) {

@@ -11,7 +11,7 @@ use super::quarantined::{self, Place};
 use super::routing_id::routing_id;
 use super::scan::{EventType, Pointers, Scanner};
 use super::sketching::{SKETCH_NODES_MAX, Sketches};
-use common::keys::{KeyLayout, PieceName};
+use common::keys::{KeyLayout, PartCodec, PieceName};
 use common::quarantine::Reason;
 use common::seal::{Counts, Part, SealedEvent, SealedQuarantine};
 use common::settings::RouterSettings;
@@ -56,7 +56,7 @@ impl Rules {
 
     /// A workbench for one worker.
     pub fn workbench(&self) -> io::Result<Workbench> {
-        Workbench::new(&self.settings.spool_dir, self.settings.gzip_level)
+        Workbench::new(&self.settings)
     }
 }
 
@@ -261,7 +261,9 @@ impl<'a> Routing<'a> {
         self.counts.routed += 1;
         let source_id = self.rules.settings.lineage.then_some(&self.source_id);
         let stream = self.streams.event(event);
-        self.pieces.append(stream, |out| lineage::append(out, framed.bytes, source_id, framed.line))
+        self.pieces.append(stream, self.rules.settings.part_codec, |out| {
+            lineage::append(out, framed.bytes, source_id, framed.line)
+        })
     }
 
     /// Whether COPY would refuse the record for its size once routed.
@@ -284,7 +286,7 @@ impl<'a> Routing<'a> {
         let (source, generation) = (self.source, self.generation);
         let place = Place { source, generation, line: framed.line, offset: framed.offset };
         let stream = self.streams.reason(reason);
-        self.pieces.append(stream, |out| quarantined::append(out, place, reason, why, framed.bytes))
+        self.pieces.append(stream, PartCodec::Gzip, |out| quarantined::append(out, place, reason, why, framed.bytes))
     }
 
     fn finish(mut self) -> Result<RoutedObject, RouteError> {
@@ -292,6 +294,7 @@ impl<'a> Routing<'a> {
         let mut pieces = self.pieces.finish().map_err(RouteError::Spool)?;
         let source_id = self.source_id;
         let (keys, routing_id) = (&self.rules.keys, self.rules.routing_id.as_str());
+        let codec = self.rules.settings.part_codec;
         let name = |piece: &Piece| PieceName {
             source_id: &source_id,
             routing_id,
@@ -315,7 +318,7 @@ impl<'a> Routing<'a> {
                 sketch: self.sketches.sketch(number),
             };
             for piece in std::mem::take(&mut pieces[stream]) {
-                let key = keys.part(event, &name(&piece));
+                let key = keys.part(event, &name(&piece), codec);
                 sealed.records += piece.records;
                 sealed.parts.push(Part { key: key.clone(), records: piece.records, bytes: piece.bytes });
                 routed.parts.push((key, piece));

@@ -2,22 +2,20 @@
 //!
 //! Records gather raw per stream; when a stream has enough, or all together too much, they are
 //! compressed by the one encoder and appended to the one spool file. A piece is a list of extents in
-//! it. Memory per worker: `buffer_bytes` + one 256 KiB block in and out + 16 bytes per extent, whatever
+//! it. Memory per worker: `buffer_bytes` + one block in and out + 16 bytes per extent, whatever
 //! the number of streams. Only the decompressed size ends a piece; memory pressure never does.
 
+mod encoder;
 mod gzip;
 mod spool;
 
 pub use spool::{Extent, ExtentReader, Spool};
 
+use common::keys::PartCodec;
+use common::settings::RouterSettings;
 use crc32fast::Hasher;
-use gzip::Encoder;
+use encoder::Encoder;
 use std::io;
-use std::path::Path;
-
-/// A stream is compressed in blocks of this many raw bytes: 1 % of the ratio of whole-part blocks is
-/// lost, and the encoder stays in the cache.
-const BLOCK_BYTES: usize = 256 << 10;
 
 /// What a worker reuses from object to object.
 pub struct Workbench {
@@ -26,9 +24,10 @@ pub struct Workbench {
 }
 
 impl Workbench {
-    /// A workbench with its spool file in `spool_dir`.
-    pub fn new(spool_dir: &Path, gzip_level: u32) -> io::Result<Self> {
-        Ok(Self { encoder: Encoder::new(gzip_level), spool: Spool::create(spool_dir)? })
+    /// A workbench with its spool file and its encoder as the settings have them.
+    pub fn new(settings: &RouterSettings) -> io::Result<Self> {
+        let encoder = Encoder::new(settings.gzip_level, settings.zstd_level)?;
+        Ok(Self { encoder, spool: Spool::create(&settings.spool_dir)? })
     }
 
     /// The file in which the extents of finished pieces are.
@@ -37,7 +36,7 @@ impl Workbench {
     }
 }
 
-/// A finished piece: one gzip member.
+/// A finished piece: one gzip member, or Zstandard frames.
 #[derive(Clone, Debug)]
 pub struct Piece {
     /// The piece's place in its stream, from 0.
@@ -61,8 +60,8 @@ pub struct Pieces<'a> {
     buffered: usize,
 }
 
-#[derive(Default)]
 struct Stream {
+    codec: PartCodec,
     /// Raw records that are not compressed yet.
     raw: Vec<u8>,
     crc: Hasher,
@@ -70,6 +69,20 @@ struct Stream {
     records: u64,
     extents: Vec<Extent>,
     finished: Vec<Piece>,
+}
+
+impl Stream {
+    fn new(codec: PartCodec) -> Self {
+        Self {
+            codec,
+            raw: Vec::new(),
+            crc: Hasher::new(),
+            bytes: 0,
+            records: 0,
+            extents: Vec::new(),
+            finished: Vec::new(),
+        }
+    }
 }
 
 impl<'a> Pieces<'a> {
@@ -80,10 +93,11 @@ impl<'a> Pieces<'a> {
         Ok(Self { bench, streams: Vec::new(), piece_max, budget, buffered: 0 })
     }
 
-    /// Appends one record to a stream: `write` adds its bytes, newline included.
-    pub fn append(&mut self, stream: usize, write: impl FnOnce(&mut Vec<u8>)) -> io::Result<()> {
-        if self.streams.len() <= stream {
-            self.streams.resize_with(stream + 1, Stream::default);
+    /// Appends one record to a stream, which is the next new one or a known one, always with the same codec: `write`
+    /// adds the record's bytes, newline included.
+    pub fn append(&mut self, stream: usize, codec: PartCodec, write: impl FnOnce(&mut Vec<u8>)) -> io::Result<()> {
+        if self.streams.len() == stream {
+            self.streams.push(Stream::new(codec));
         }
         let s = &mut self.streams[stream];
         let (length, capacity) = (s.raw.len(), s.raw.capacity());
@@ -93,7 +107,7 @@ impl<'a> Pieces<'a> {
         self.buffered += s.raw.capacity() - capacity;
         if s.bytes >= self.piece_max {
             self.finish_piece(stream)?;
-        } else if s.raw.len() >= BLOCK_BYTES {
+        } else if s.raw.len() >= encoder::block_bytes(s.codec) {
             self.compress(stream)?;
         }
         if self.buffered > self.budget {
@@ -118,11 +132,11 @@ impl<'a> Pieces<'a> {
             return Ok(());
         }
         s.crc.update(&s.raw);
-        let compressed = self.bench.encoder.block(&s.raw, s.extents.is_empty());
+        let compressed = self.bench.encoder.block(s.codec, &s.raw, s.extents.is_empty())?;
         self.bench.spool.append(compressed, &mut s.extents)?;
         s.raw.clear();
         // A record of megabytes must not leave its buffer behind.
-        if s.raw.capacity() > 2 * BLOCK_BYTES {
+        if s.raw.capacity() > 2 * encoder::block_bytes(s.codec) {
             self.buffered -= s.raw.capacity();
             s.raw = Vec::new();
         }
@@ -133,7 +147,9 @@ impl<'a> Pieces<'a> {
         self.compress(stream)?;
         let s = &mut self.streams[stream];
         let crc32 = std::mem::take(&mut s.crc).finalize();
-        self.bench.spool.append(&gzip::trailer(crc32, s.bytes), &mut s.extents)?;
+        if s.codec == PartCodec::Gzip {
+            self.bench.spool.append(&gzip::trailer(crc32, s.bytes), &mut s.extents)?;
+        }
         s.finished.push(Piece {
             sequence: s.finished.len() as u32,
             records: std::mem::take(&mut s.records),
