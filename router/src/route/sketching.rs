@@ -136,26 +136,34 @@ impl Trie {
         let mut open = Open { node: 0, expected: 0 };
         // Depth of open objects below a collapsed one.
         let mut hidden = 0usize;
-        for entry in tape.entries() {
+        let mut entries = tape.entries().iter();
+        while let Some(entry) = entries.next() {
             match *entry {
-                TapeEntry::Value { key, shape, types, bytes } => {
+                TapeEntry::Value { .. } if hidden > 0 || self.nodes[open.node].collapsed => {}
+                TapeEntry::Value { .. } => {
+                    // All keys up to the next object that opens or closes are this node's.
                     let node = &mut self.nodes[open.node];
-                    if hidden > 0 || node.collapsed {
-                        continue;
+                    let mut next = Some(entry);
+                    while let Some(&TapeEntry::Value { key, shape, types, bytes }) = next {
+                        let child = match node.children.get_mut(open.expected) {
+                            Some(child) if child.shape == shape && shape != ShapeId::NONE => child,
+                            _ => {
+                                let (place, cost) = node.child(open.expected, tape.key_of(key, record));
+                                self.cost += cost;
+                                open.expected = place;
+                                let child = &mut node.children[place];
+                                child.shape = shape;
+                                child
+                            }
+                        };
+                        open.expected += 1;
+                        child.types |= types;
+                        child.max_bytes = child.max_bytes.max(bytes);
+                        next = match entries.as_slice().first() {
+                            Some(TapeEntry::Value { .. }) => entries.next(),
+                            _ => None,
+                        };
                     }
-                    let place = match node.children.get(open.expected) {
-                        Some(child) if child.shape == shape && shape != ShapeId::NONE => open.expected,
-                        _ => {
-                            let (place, cost) = node.child(open.expected, tape.key_of(key, record));
-                            self.cost += cost;
-                            place
-                        }
-                    };
-                    open.expected = place + 1;
-                    let child = &mut node.children[place];
-                    child.shape = shape;
-                    child.types |= types;
-                    child.max_bytes = child.max_bytes.max(bytes);
                 }
                 TapeEntry::Open if hidden > 0 || self.nodes[open.node].collapsed => hidden += 1,
                 TapeEntry::Open => {

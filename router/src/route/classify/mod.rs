@@ -9,6 +9,7 @@ use super::scan::EventType;
 use bounded::bounded;
 use common::event_name::EventName;
 use common::quarantine::Reason;
+use foldhash::fast::RandomState;
 use std::collections::{BTreeMap, HashMap};
 
 /// The event types and event names of one source object, numbered in source order.
@@ -16,7 +17,7 @@ pub struct Classifier<'a> {
     rules: &'a TypeRules,
     max_event_types: usize,
     /// By type as it is kept: long ones shortened.
-    types: HashMap<String, TypeEntry>,
+    types: HashMap<String, TypeEntry, RandomState>,
     names: HashMap<EventName, usize>,
     by_number: Vec<EventName>,
 }
@@ -30,7 +31,7 @@ struct TypeEntry {
 impl<'a> Classifier<'a> {
     /// Takes the first `max_event_types` types of the object that `rules` let through, in source order.
     pub fn new(rules: &'a TypeRules, max_event_types: usize) -> Self {
-        Self { rules, max_event_types, types: HashMap::new(), names: HashMap::new(), by_number: Vec::new() }
+        Self { rules, max_event_types, types: HashMap::default(), names: HashMap::new(), by_number: Vec::new() }
     }
 
     /// The number of the record's event name, or why it has none.

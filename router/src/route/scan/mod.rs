@@ -406,7 +406,17 @@ fn same_key(record: &[u8], a: Text, b: Text) -> bool {
     }
 }
 
-fn skip_space(record: &[u8], mut at: usize) -> usize {
+/// Mostly there is none.
+#[inline]
+fn skip_space(record: &[u8], at: usize) -> usize {
+    match record.get(at) {
+        Some(b' ' | b'\t' | b'\n' | b'\r') => skip_more_space(record, at + 1),
+        _ => at,
+    }
+}
+
+#[cold]
+fn skip_more_space(record: &[u8], mut at: usize) -> usize {
     while let Some(b' ' | b'\t' | b'\n' | b'\r') = record.get(at) {
         at += 1;
     }

@@ -29,6 +29,8 @@ impl ShapeId {
 }
 
 struct Shape {
+    /// The beginning of the key as written, padded with zeros: most keys are compared as these two words.
+    head: [u64; 2],
     parent: ShapeId,
     /// The key as written, quotes included, in `text`.
     from: u32,
@@ -48,6 +50,26 @@ pub(super) struct Shapes {
     text: Vec<u8>,
     /// By hash of parent and key; what collides is not held.
     by_hash: HashMap<u64, ShapeId, BuildHasherDefault<AsIs>>,
+}
+
+/// Bytes of a key in its head.
+const HEAD_BYTES: usize = 16;
+
+/// By length of the key: which bits of the head it has.
+const HEAD_MASKS: [[u64; 2]; HEAD_BYTES + 1] = {
+    let mut masks = [[0; 2]; HEAD_BYTES + 1];
+    let mut length = 0;
+    while length < HEAD_BYTES {
+        masks[length + 1] = masks[length];
+        masks[length + 1][length / 8] |= 0xFF << (length % 8 * 8);
+        length += 1;
+    }
+    masks
+};
+
+fn words(bytes: &[u8; HEAD_BYTES]) -> [u64; 2] {
+    let both = u128::from_le_bytes(*bytes);
+    [both as u64, (both >> 64) as u64]
 }
 
 /// The keys of `by_hash` are hashes already.
@@ -83,8 +105,17 @@ impl Shapes {
             Some(last) => last.next,
             None => self.get(parent)?.first,
         };
-        let expected = self.text_of(self.get(guess)?);
-        (record.get(at..at + expected.len())? == expected).then_some((guess, expected.len()))
+        let expected = self.get(guess)?;
+        let length = (expected.to - expected.from) as usize;
+        let is_there = match record.get(at..at + HEAD_BYTES) {
+            Some(there) if length <= HEAD_BYTES => {
+                let there = words(there.try_into().expect("it has this length"));
+                let masks = HEAD_MASKS[length];
+                (there[0] & masks[0], there[1] & masks[1]) == (expected.head[0], expected.head[1])
+            }
+            _ => record.get(at..at + length)? == self.text_of(expected),
+        };
+        is_there.then_some((guess, length))
     }
 
     /// The path of a key that was no guess, made when it is new: `key` is decoded, `mask` says which pointers lead there.
@@ -152,8 +183,11 @@ impl Shapes {
         let from = self.text.len() as u32;
         self.text.extend_from_slice(written);
         let to = self.text.len() as u32;
+        let mut head = [0; HEAD_BYTES];
+        let head_length = written.len().min(HEAD_BYTES);
+        head[..head_length].copy_from_slice(&written[..head_length]);
         let (first, next) = (ShapeId::NONE, ShapeId::NONE);
-        self.shapes.push(Shape { parent, from, to, mask, first, next, seen_in: 0 });
+        self.shapes.push(Shape { head: words(&head), parent, from, to, mask, first, next, seen_in: 0 });
         ShapeId(self.shapes.len() as u32 - 1)
     }
 
