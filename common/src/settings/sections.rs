@@ -116,6 +116,8 @@ pub struct RouterSettings {
     pub event_type: Vec<String>,
     /// Which event types are routed, under which names, and what is dropped.
     pub rules: EventRules,
+    /// JSON pointer to the array of records in every root value, where those are envelopes.
+    pub unwrap: Option<String>,
     /// Objects routed at once, each on a thread of its own.
     pub workers: usize,
     /// Whether each routed record gets the member `_lr` (source id and line).
@@ -150,6 +152,7 @@ impl Default for RouterSettings {
         Self {
             event_type: vec!["/event".to_owned()],
             rules: EventRules::default(),
+            unwrap: None,
             workers: 4,
             lineage: true,
             part_max_bytes: 256 << 20,
@@ -190,9 +193,14 @@ impl RouterSettings {
                 default.part_codec
             }
         };
+        let unwrap: Option<String> = section.optional("unwrap");
+        if let Some(pointer) = unwrap.as_ref().filter(|pointer| !pointer.starts_with('/')) {
+            section.problem("unwrap", format!("{pointer:?} is not a JSON pointer: write it like \"/Records\""));
+        }
         let settings = Self {
             event_type,
             rules,
+            unwrap,
             workers: count(&mut section, "workers", default.workers),
             lineage: section.or("lineage", default.lineage),
             part_max_bytes: bytes(&mut section, "part_max_bytes", default.part_max_bytes, 1 << 10),

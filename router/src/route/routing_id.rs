@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Raised with every change of the code that changes routed bytes, names or boundaries: what one
 /// version routed must never be mixed with what another routed. `object/golden.rs` fails until it is.
-pub const ROUTING_VERSION: u32 = 1;
+pub const ROUTING_VERSION: u32 = 2;
 
 /// 8 hex digits over the version and every setting that changes routed output. How it is
 /// compressed, buffered or uploaded is not among them.
@@ -20,6 +20,7 @@ pub fn routing_id(settings: &RouterSettings) -> String {
         "max_event_types": settings.max_event_types,
         "max_object_bytes": settings.max_object_bytes,
         "codec": settings.part_codec.as_str(),
+        "unwrap": settings.unwrap,
     });
     // Where there are no rules, the id is what it was before rules were thought of.
     for (name, rule) in canonical(&settings.rules) {

@@ -4,8 +4,8 @@ use super::classify::{Classifier, TypeRules};
 use super::decode::{decode, is_damage};
 use super::drop_rules::DropRules;
 use super::fixed::{FixedPrefixes, FixedType};
+use super::framing::{Fault, Framed, Frames};
 use super::lineage;
-use super::lines::{Framed, Lines};
 use super::pieces::{Piece, Pieces, Workbench};
 use super::quarantined::{self, Place};
 use super::routing_id::routing_id;
@@ -202,18 +202,18 @@ impl<'a> Routing<'a> {
         let settings = &self.rules.settings;
         let deadline = Instant::now() + settings.max_object_time;
         let decoded = decode(stored, settings.max_object_bytes, deadline).map_err(RouteError::Fetch)?;
-        let mut lines = Lines::new(decoded, RECORD_MAX_BYTES);
+        let mut frames = Frames::new(decoded, RECORD_MAX_BYTES, settings.unwrap.as_deref());
         let error = loop {
-            match lines.next_record() {
+            match frames.next_record() {
                 Ok(Some(framed)) => self.record(&framed).map_err(RouteError::Spool)?,
                 Ok(None) => break None,
                 Err(error) if is_fetch_failure(&error) => return Err(RouteError::Fetch(error)),
                 Err(error) => break Some(error),
             }
         };
-        self.counts.bytes = lines.offset();
+        self.counts.bytes = frames.offset();
         let Some(error) = error else { return Ok(End::Whole) };
-        let Framed { line, offset, bytes, .. } = lines.rest();
+        let Framed { line, offset, bytes, .. } = frames.rest();
         let broken = |why| Broken { line, offset, rest: bytes.to_vec(), why };
         Ok(match is_damage(&error) {
             true => End::Damaged(broken(format!("the object is damaged, so nothing of it is routed: {error}"))),
@@ -224,12 +224,16 @@ impl<'a> Routing<'a> {
     /// One quarantine line stands for all that could not be read.
     fn give_up_rest(&mut self, broken: &Broken) -> Result<(), RouteError> {
         self.counts.read += 1;
-        let framed = Framed { line: broken.line, offset: broken.offset, bytes: &broken.rest, oversize: None };
+        let framed =
+            Framed { line: broken.line, offset: broken.offset, bytes: &broken.rest, oversize: None, fault: None };
         self.quarantine(&framed, Reason::UnreadableObject, broken.why.clone()).map_err(RouteError::Spool)
     }
 
     fn record(&mut self, framed: &Framed<'_>) -> io::Result<()> {
         self.counts.read += 1;
+        if let Some((reason, why)) = self.no_record(framed) {
+            return self.quarantine(framed, reason, why);
+        }
         if let Some(why) = self.too_large(framed) {
             return self.quarantine(framed, Reason::RecordTooLarge, why);
         }
@@ -266,10 +270,30 @@ impl<'a> Routing<'a> {
         })
     }
 
+    /// What framing alone says against a record. A broken one that is kept whole is left to the scanner, which
+    /// knows the byte.
+    fn no_record(&self, framed: &Framed<'_>) -> Option<(Reason, String)> {
+        match (framed.fault?, framed.oversize) {
+            (Fault::Broken, None) => None,
+            (Fault::Broken, Some(length)) => {
+                let why =
+                    format!("broken structure, so {length} bytes cannot be told apart; their beginning is kept here");
+                Some((Reason::NotJson, why))
+            }
+            (Fault::EndsEarly, _) => {
+                Some((Reason::NotJson, "the object ends inside this record, or inside its array".to_owned()))
+            }
+            (Fault::NoArray, _) => {
+                let pointer = self.rules.settings.unwrap.as_deref().unwrap_or_default();
+                Some((Reason::EventTypeMissing, format!("no array of records under {pointer} (router.unwrap)")))
+            }
+        }
+    }
+
     /// Whether COPY would refuse the record for its size once routed.
     fn too_large(&self, framed: &Framed<'_>) -> Option<String> {
         if let Some(length) = framed.oversize {
-            return Some(format!("the line has {length} bytes, its beginning is kept here"));
+            return Some(format!("the record has {length} bytes, its beginning is kept here"));
         }
         let routed = framed.bytes.len() + lineage::LINEAGE_MAX_BYTES;
         if routed * 2 <= RECORD_MAX_BYTES {

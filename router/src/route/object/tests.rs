@@ -254,3 +254,61 @@ fn hostile_lines_meet_the_fate_that_their_generator_states() {
     assert_eq!(found, reasons);
     assert_eq!(counts.by_type, events);
 }
+
+#[test]
+fn pretty_printed_records_in_zstd_are_routed_with_their_ordinals() {
+    let text = "{\n  \"event\": \"a\"\n}\n{\n  \"event\": \"b\n{\n  \"event\": \"a\",\n  \"n\": [\n    1\n  ]\n}\n";
+    let run = run(&settings(), &zstd::encode_all(text.as_bytes(), 1).expect("in memory"));
+    let id = source().id();
+    let expected = format!(
+        "{{\"_lr\":{{\"s\":\"{id}\",\"l\":1}},\"event\": \"a\"\n}}\n{{\"_lr\":{{\"s\":\"{id}\",\"l\":3}},\"event\": \"a\",\n  \"n\": [\n    1\n  ]\n}}\n"
+    );
+    let found = run.lines_of("a").concat();
+    assert_eq!(found.replace([' ', '\n'], ""), expected.replace([' ', '\n'], ""));
+    let quarantined = run.quarantined();
+    assert_eq!(
+        (quarantined.len(), &quarantined[0]["line"], &quarantined[0]["reason"]),
+        (1, &2.into(), &"not_json".into())
+    );
+    assert_eq!(quarantined[0]["offset"], 19);
+}
+
+#[test]
+fn an_envelope_gives_its_records_and_says_where_the_array_is_missing() {
+    let text =
+        r#"{"v":1,"Records":[{"event":"a"},{"event":"b","n":{}},7]}{"Other":[{"event":"a"}]}{"Records":[{"event":"a"}"#;
+    let unwrapping = RouterSettings { unwrap: Some("/Records".to_owned()), ..settings() };
+    let mut encoder = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
+    encoder.write_all(text.as_bytes()).expect("in memory");
+    let run = run(&unwrapping, &encoder.finish().expect("in memory"));
+    let counts = &run.routed.counts;
+    assert_eq!(counts.by_type, BTreeMap::from([("a".to_owned(), 2), ("b".to_owned(), 1)]));
+    let reasons = [(Reason::NotJson, 1), (Reason::NotAnObject, 1), (Reason::EventTypeMissing, 1)];
+    assert_eq!(counts.by_reason, BTreeMap::from(reasons));
+    let missing = run.quarantined().into_iter().find(|q| q["reason"] == "event_type_missing").expect("one");
+    assert_eq!((&missing["line"], &missing["raw"]), (&4.into(), &r#"{"Other":[{"event":"a"}]}"#.into()));
+    assert_eq!(missing["detail"], "no array of records under /Records (router.unwrap)");
+}
+
+#[test]
+fn text_in_utf_16_is_one_quarantine_line_that_says_so() {
+    let text: Vec<u8> = "\u{feff}{\"event\":\"a\"}\n".repeat(1_000).encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let run = run(&settings(), &text);
+    assert_eq!(run.routed.counts.by_reason, BTreeMap::from([(Reason::UnreadableObject, 1)]));
+    let detail = run.quarantined()[0]["detail"].to_string();
+    assert!(detail.contains("UTF-16"), "{detail}");
+}
+
+#[test]
+fn the_rest_of_a_broken_array_is_one_record_that_keeps_its_beginning() {
+    let rest = ",{\"event\":\"a\"}".repeat(400_000);
+    let text = format!("[{{\"event\":\"a\"}},{{\"event\":\"a\"{{}}}}{rest}]");
+    let run = run(&settings(), &gzip(text.as_bytes()));
+    assert_eq!(run.routed.counts.by_reason, BTreeMap::from([(Reason::NotJson, 1)]));
+    assert_eq!(run.routed.counts.routed, 1);
+    assert!(
+        run.quarantined()[0]["detail"].to_string().contains("broken structure"),
+        "{}",
+        run.quarantined()[0]["detail"]
+    );
+}
