@@ -172,3 +172,12 @@ fn every_setting_is_documented_with_its_default() {
         assert_eq!(&read.2, value, "docs/configuration.md on {section}.{key}");
     }
 }
+
+#[test]
+fn unwrap_is_a_json_pointer() {
+    let unwrapping = |pointer: &str| MINIMAL.replace("[router]", &format!("[router]\nunwrap = \"{pointer}\""));
+    let settings = parse(&unwrapping("/detail/Records"), &[]).expect("valid");
+    assert_eq!(settings.router.unwrap.as_deref(), Some("/detail/Records"));
+    let expected = "router.unwrap: \"Records\" is not a JSON pointer: write it like \"/Records\"";
+    assert_eq!(problems(&unwrapping("Records"), &[]), [expected]);
+}

@@ -25,7 +25,9 @@ fn bzip2(text: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-const ENCODERS: [fn(&[u8]) -> Vec<u8>; 3] = [gzip, zstd, bzip2];
+type Encoder = fn(&[u8]) -> Vec<u8>;
+
+const ENCODERS: [Encoder; 3] = [gzip, zstd, bzip2];
 
 /// What can be read, and whether the error at the end, if any, is damage.
 fn read(stored: &[u8]) -> (Vec<u8>, Option<bool>) {

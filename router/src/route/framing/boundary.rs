@@ -8,8 +8,11 @@ use memchr::memchr3;
 /// Brackets counted; what opens more is broken. Far above what the scanner accepts, so that depth costs its record only.
 const DEPTH_COUNTED: usize = 1 << 20;
 
-/// Bytes of a string looked at one by one: most strings are shorter than a call of memchr is worth.
-const SHORT_STRING: usize = 16;
+/// Bytes looked at in one go, in a register.
+const WORD: usize = 8;
+
+/// Bytes of a string looked at that way first: most strings are shorter than a call of memchr is worth.
+const SHORT_STRING: usize = 4 * WORD;
 
 /// How far a value reaches into the bytes given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,97 +73,114 @@ impl Boundary {
     /// Takes the next bytes of the value.
     pub(super) fn feed(&mut self, bytes: &[u8]) -> Step {
         let mut at = 0;
-        while at < bytes.len() {
-            match self.place {
-                Place::Between => {
-                    if let Some(step) = self.between(bytes, &mut at) {
-                        return step;
-                    }
-                }
-                Place::BehindBackslash => {
-                    if bytes[at] == b'\n' {
-                        return Step::Broken { at };
-                    }
-                    self.place = Place::InString;
-                    at += 1;
-                }
-                Place::InString => {
-                    let Some(special) = string_special(bytes, at) else { return Step::More };
-                    at = special + 1;
-                    match bytes[special] {
-                        b'"' => {
-                            self.place = Place::Between;
-                            if self.depth == 0 {
-                                return Step::Ended { at, clean: true };
-                            }
-                        }
-                        b'\\' => self.place = Place::BehindBackslash,
-                        // JSON has no raw line break in a string: a record was cut here.
-                        _ => return Step::Broken { at: special },
-                    }
-                }
+        if self.place != Place::Between {
+            match self.string(bytes, 0) {
+                Ok(end) if self.depth == 0 => return Step::Ended { at: end, clean: true },
+                Ok(end) => at = end,
+                Err(step) => return step,
             }
         }
-        Step::More
-    }
-
-    /// Goes on outside strings, up to the next string.
-    fn between(&mut self, bytes: &[u8], at: &mut usize) -> Option<Step> {
-        while let Some(&byte) = bytes.get(*at) {
-            let here = *at;
+        // In registers: they change with every token.
+        let (mut last, mut in_object) = (self.last, self.in_object);
+        let step = loop {
+            let Some(&byte) = bytes.get(at) else { break Step::More };
             match byte {
                 b'"' => {
-                    self.last = match self.last {
-                        Token::Open | Token::Comma if self.in_object => Token::Key,
+                    last = match last {
+                        Token::Open | Token::Comma if in_object => Token::Key,
                         Token::Nothing | Token::Colon | Token::Open | Token::Comma => Token::Text,
-                        _ => return Some(self.stop(here)),
+                        _ => break self.stop(at, last),
                     };
-                    self.place = Place::InString;
-                    *at += 1;
-                    return None;
-                }
-                b'{' | b'[' => {
-                    let allowed = match self.last {
-                        Token::Nothing | Token::Colon => true,
-                        Token::Open | Token::Comma => !self.in_object,
-                        _ => false,
-                    };
-                    if !allowed || self.depth == DEPTH_COUNTED {
-                        return Some(self.stop(here));
-                    }
-                    self.push(byte == b'{');
-                }
-                b'}' | b']' => {
-                    if self.depth == 0 || self.in_object != (byte == b'}') {
-                        return Some(self.stop(here));
-                    }
-                    let clean = !matches!(self.last, Token::Key | Token::Colon);
-                    self.pop();
-                    if self.depth == 0 {
-                        return Some(Step::Ended { at: here + 1, clean });
+                    match self.string(bytes, at + 1) {
+                        Ok(end) if self.depth == 0 => break Step::Ended { at: end, clean: true },
+                        Ok(end) => at = end,
+                        Err(step) => break step,
                     }
                 }
                 b',' | b':' => {
                     if self.depth == 0 {
-                        return Some(self.stop(here));
+                        break self.stop(at, last);
                     }
-                    self.last = if byte == b',' { Token::Comma } else { Token::Colon };
+                    last = if byte == b',' { Token::Comma } else { Token::Colon };
+                    at += 1;
+                }
+                b'{' | b'[' => {
+                    let is_allowed = match last {
+                        Token::Nothing | Token::Colon => true,
+                        Token::Open | Token::Comma => !in_object,
+                        _ => false,
+                    };
+                    if !is_allowed || self.depth == DEPTH_COUNTED {
+                        break self.stop(at, last);
+                    }
+                    in_object = byte == b'{';
+                    self.push(in_object);
+                    last = Token::Open;
+                    at += 1;
+                }
+                b'}' | b']' => {
+                    if self.depth == 0 || in_object != (byte == b'}') {
+                        break self.stop(at, last);
+                    }
+                    let clean = !matches!(last, Token::Key | Token::Colon);
+                    in_object = self.pop();
+                    last = Token::Close;
+                    at += 1;
+                    if self.depth == 0 {
+                        break Step::Ended { at, clean };
+                    }
                 }
                 b' ' | b'\t' | b'\r' | b'\n' => {
-                    if self.depth == 0 && self.last == Token::Scalar {
-                        return Some(self.stop(here));
+                    if self.depth == 0 && last == Token::Scalar {
+                        break self.stop(at, last);
                     }
+                    at += 1;
                 }
-                _ => self.last = Token::Scalar,
+                _ => {
+                    last = Token::Scalar;
+                    at += 1;
+                    at += bytes[at..].iter().take_while(|b| b.is_ascii_alphanumeric() || **b == b'.').count();
+                }
             }
-            *at += 1;
+        };
+        (self.last, self.in_object) = (last, in_object);
+        step
+    }
+
+    /// Goes on in a string at `at`: to behind its end, or as far as the bytes reach.
+    fn string(&mut self, bytes: &[u8], mut at: usize) -> Result<usize, Step> {
+        if self.place == Place::BehindBackslash {
+            match bytes.get(at) {
+                None => return Err(Step::More),
+                Some(b'\n') => return Err(Step::Broken { at }),
+                Some(_) => at += 1,
+            }
         }
-        None
+        loop {
+            let Some(special) = string_special(bytes, at) else {
+                self.place = Place::InString;
+                return Err(Step::More);
+            };
+            match (bytes[special], bytes.get(special + 1)) {
+                (b'"', _) => {
+                    self.place = Place::Between;
+                    return Ok(special + 1);
+                }
+                (b'\\', None) => {
+                    self.place = Place::BehindBackslash;
+                    return Err(Step::More);
+                }
+                (b'\\', Some(b'\n')) => return Err(Step::Broken { at: special + 1 }),
+                (b'\\', Some(_)) => at = special + 2,
+                // JSON has no raw line break in a string: a record was cut here.
+                _ => return Err(Step::Broken { at: special }),
+            }
+        }
     }
 
     /// What cannot go on at `at`: a number or word ends there, anything else is broken.
-    fn stop(&self, at: usize) -> Step {
-        match self.depth == 0 && self.last == Token::Scalar {
+    fn stop(&self, at: usize, last: Token) -> Step {
+        match self.depth == 0 && last == Token::Scalar {
             true => Step::Ended { at, clean: true },
             false => Step::Broken { at },
         }
@@ -173,24 +193,38 @@ impl Boundary {
         }
         self.open[word] = self.open[word] & !(1 << bit) | (u64::from(is_object) << bit);
         self.depth += 1;
-        self.in_object = is_object;
-        self.last = Token::Open;
     }
 
-    fn pop(&mut self) {
+    /// Whether the bracket that is open now opens an object.
+    fn pop(&mut self) -> bool {
         self.depth -= 1;
         let above = self.depth.wrapping_sub(1);
-        self.in_object = self.depth > 0 && self.open[above / 64] >> (above % 64) & 1 == 1;
-        self.last = Token::Close;
+        self.depth > 0 && self.open[above / 64] >> (above % 64) & 1 == 1
     }
 }
 
 /// The next byte of a string that is not simply part of it.
 fn string_special(bytes: &[u8], from: usize) -> Option<usize> {
-    let near = bytes.len().min(from + SHORT_STRING);
-    let is_special = |b: &u8| matches!(b, b'"' | b'\\' | b'\n');
-    let found = bytes[from..near].iter().position(is_special).map(|n| from + n);
-    found.or_else(|| memchr3(b'"', b'\\', b'\n', &bytes[near..]).map(|n| near + n))
+    let mut at = from;
+    for _ in 0..SHORT_STRING / WORD {
+        let Some(word) = bytes.get(at..).and_then(|rest| rest.first_chunk::<WORD>()) else { break };
+        let word = u64::from_le_bytes(*word);
+        let found = zero_bytes(word ^ every(b'"')) | zero_bytes(word ^ every(b'\\')) | zero_bytes(word ^ every(b'\n'));
+        if found != 0 {
+            return Some(at + found.trailing_zeros() as usize / 8);
+        }
+        at += WORD;
+    }
+    memchr3(b'"', b'\\', b'\n', &bytes[at..]).map(|n| at + n)
+}
+
+const fn every(byte: u8) -> u64 {
+    u64::from_le_bytes([byte; WORD])
+}
+
+/// The high bit of each zero byte, and perhaps of bytes above the lowest one: the first is always right.
+const fn zero_bytes(word: u64) -> u64 {
+    word.wrapping_sub(every(0x01)) & !word & every(0x80)
 }
 
 #[cfg(test)]

@@ -16,13 +16,15 @@ pub(super) fn next<R: Read>(window: &mut Window<R>, line: &mut u64) -> io::Resul
         }
         *line += 1;
         let bytes = &window.ahead()[..length];
+        if bytes[0] == b'{' {
+            return Ok(Some(window.take(length, *line)));
+        }
         let mark = if window.offset() == 0 && bytes.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
         let before = mark + bytes[mark..].iter().take_while(|b| is_space(**b)).count();
         window.advance(before);
         window.begin();
         if before < length {
-            window.advance(length - before);
-            return Ok(Some(window.cut(*line, None)));
+            return Ok(Some(window.take(length - before, *line)));
         }
     }
 }

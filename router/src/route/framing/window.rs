@@ -176,6 +176,17 @@ impl<R: Read> Window<R> {
         }
     }
 
+    /// Cuts out a record of so many bytes that starts at the cursor: what [`Window::advance`] and [`Window::cut`] do,
+    /// for what is here as a whole.
+    pub(super) fn take(&mut self, bytes: usize, line: u64) -> Cut {
+        let (offset, from) = (self.offset, self.start);
+        let spaces = self.buffer[from..from + bytes].iter().rev().take_while(|b| is_space(**b)).count();
+        self.start += bytes;
+        self.offset += bytes as u64;
+        self.mark = self.offset;
+        Cut { line, offset, from, to: from + bytes - spaces, oversize: None, fault: None }
+    }
+
     /// Cuts out the record that ends at the cursor, less white space at its end; the next one starts there.
     pub(super) fn cut(&mut self, line: u64, fault: Option<Fault>) -> Cut {
         let oversize = self.is_cut_short().then(|| self.offset() - self.mark);
