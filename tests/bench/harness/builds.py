@@ -1,0 +1,115 @@
+"""What is measured, built: the router of this clone, the floor, and the peers, all in the scratch folder."""
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+BENCH = pathlib.Path(__file__).resolve().parents[1]
+CLONE = BENCH.parents[1]
+# What the build script of ISA-L runs.
+ISAL_TOOLS = ("nasm", "autoreconf", "make")
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def quietly(command, **options):
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options)
+    if done.returncode != 0:
+        sys.exit(f"{' '.join(map(str, command))} failed:\n{done.stdout[-2000:]}")
+    return done.stdout
+
+
+def cargo_metadata():
+    return json.loads(subprocess.check_output(["cargo", "metadata", "--no-deps", "--format-version", "1"], cwd=CLONE))
+
+
+class Builds:
+    def __init__(self, scratch, profile):
+        self.scratch, self.profile = scratch, profile
+        self.metadata = cargo_metadata()
+        self.isal_missing = [tool for tool in ISAL_TOOLS if not shutil.which(tool)]
+        self._router = self._router_isal = self._floor = self._python = None
+
+    def _product(self, package, binary, name, *options):
+        say(f"building {name} ...")
+        how = ["--profile", self.profile, "--locked", "--quiet", *options]
+        quietly(["cargo", "build", *how, "-p", package, "--bin", binary], cwd=CLONE)
+        kept = self.scratch / name
+        # A copy: the next build of other features overwrites cargo's.
+        folder = "debug" if self.profile == "dev" else self.profile
+        shutil.copy2(pathlib.Path(self.metadata["target_directory"], folder, binary), kept)
+        return kept
+
+    def router(self):
+        self._router = self._router or self._product("router", "router", "router")
+        return self._router
+
+    def router_isal(self):
+        """The router with ISA-L, or None and why not."""
+        router = next(package for package in self.metadata["packages"] if package["name"] == "router")
+        if "isal" not in router["features"]:
+            return None, "the router has no feature `isal`"
+        if self.isal_missing:
+            return None, f"not installed: {', '.join(self.isal_missing)}"
+        options = ("--features", "isal")
+        self._router_isal = self._router_isal or self._product("router", "router", "router-isal", *options)
+        return self._router_isal, ""
+
+    def generate(self):
+        return self._product("fixtures", "generate", "generate")
+
+    def floor(self):
+        if not self._floor:
+            say("building the floor ...")
+            target = self.scratch / "floor-target"
+            features = [] if self.isal_missing else ["--features", "isal"]
+            manifest = BENCH / "floor" / "Cargo.toml"
+            where = ["--manifest-path", manifest, "--target-dir", target]
+            quietly(["cargo", "build", "--release", "--locked", "--quiet", *where, *features])
+            self._floor = target / "release" / "floor"
+        return self._floor
+
+    def python(self):
+        """A Python with the peers in it."""
+        if not self._python:
+            python = self.scratch / "venv" / "bin" / "python"
+            if not python.exists():
+                say("installing the peers ...")
+                quietly([sys.executable, "-m", "venv", self.scratch / "venv"])
+            wanted = BENCH / "peers" / "requirements.txt"
+            quietly([python, "-m", "pip", "install", "--quiet", "--requirement", wanted])
+            self._python = python
+        return self._python
+
+    def router_options(self):
+        """The options that this router's `split` knows."""
+        return subprocess.check_output([self.router(), "split", "--help"], text=True)
+
+
+def settings_file(scratch):
+    """Settings that say nothing: with a file there, LOG_ROUTER_ROUTER_GZIP_LEVEL sets the level of `router split`."""
+    path = scratch / "settings.toml"
+    path.write_text(
+        '[raw]\nbucket = "raw"\nqueue = "raw"\n[routed]\nbucket = "routed"\nqueue = "routed"\n'
+        '[router]\nevent_type = ["/event"]\n[loader]\ndatabase = "dev"\nworkgroup = "none"\n'
+    )
+    return path
+
+
+def version_of(program):
+    if not shutil.which(program):
+        return f"no {program}"
+    return subprocess.check_output([program, "--version"], text=True).splitlines()[0]
+
+
+def machine():
+    with open("/proc/cpuinfo") as info:
+        model = next((line.split(":")[1].strip() for line in info if line.startswith("model name")), "unknown CPU")
+    commit = subprocess.check_output(["git", "describe", "--always", "--dirty"], cwd=CLONE, text=True).strip()
+    versions = ", ".join(map(version_of, ("rustc", "jq", "mlr")))
+    return f"{model}, {os.cpu_count()} cores; {versions}; commit {commit}"
