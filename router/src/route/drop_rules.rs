@@ -47,7 +47,7 @@ mod tests {
             })
             .collect();
         let rules = DropRules::new(&rules);
-        let mut scanner = Scanner::new(Pointers::new(&["/event".to_owned()]).watching(rules.pointers()));
+        let mut scanner = Scanner::new(Pointers::new(&["/event".to_owned()]).watching(rules.pointers()), true);
         let event_type = scanner.scan(record.as_bytes()).expect("valid");
         assert_eq!(event_type, EventType::Found("a".into()), "a watched value is never an event type");
         rules.removing(&scanner, record.as_bytes()).map(str::to_owned)

@@ -258,7 +258,7 @@ mod tests {
     use super::*;
 
     fn sketch_of(records: &[&str], nodes_max: usize) -> (Sketch, usize) {
-        let mut scanner = Scanner::new(Pointers::new(&["/event".to_owned()]));
+        let mut scanner = Scanner::new(Pointers::new(&["/event".to_owned()]), true);
         let mut sketches = Sketches::new(nodes_max);
         for record in records {
             scanner.scan(record.as_bytes()).expect(record);

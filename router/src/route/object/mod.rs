@@ -34,6 +34,8 @@ pub struct Rules {
     fixed: FixedPrefixes,
     /// The settings' identity.
     pub routing_id: String,
+    /// Whether seals get a sketch of every event. Off only to measure what it costs: loaders cannot do without.
+    pub sketch: bool,
 }
 
 impl Rules {
@@ -45,6 +47,7 @@ impl Rules {
             drops: DropRules::new(&settings.rules.drop),
             fixed: FixedPrefixes::new(&settings.rules.fixed),
             routing_id: routing_id(settings),
+            sketch: true,
             settings: settings.clone(),
         }
     }
@@ -188,7 +191,7 @@ impl<'a> Routing<'a> {
             source,
             source_id: source.id(),
             generation,
-            scanner: Scanner::new(Pointers::new(&settings.event_type).watching(rules.drops.pointers())),
+            scanner: Scanner::new(Pointers::new(&settings.event_type).watching(rules.drops.pointers()), rules.sketch),
             fixed: rules.fixed.of_key(&source.key),
             classifier: Classifier::new(&rules.types, settings.max_event_types),
             sketches: Sketches::new(SKETCH_NODES_MAX),
@@ -261,7 +264,9 @@ impl<'a> Routing<'a> {
             Ok(event) => event,
             Err((reason, why)) => return self.quarantine(framed, reason, why),
         };
-        self.sketches.fold(event, self.scanner.tape(), framed.bytes);
+        if self.rules.sketch {
+            self.sketches.fold(event, self.scanner.tape(), framed.bytes);
+        }
         self.counts.routed += 1;
         let source_id = self.rules.settings.lineage.then_some(&self.source_id);
         let stream = self.streams.event(event);

@@ -63,6 +63,7 @@ pub enum EventType<'a> {
 
 /// Reusable state of scans; one per worker.
 pub struct Scanner {
+    sketched: bool,
     pointers: Pointers,
     captures: Vec<Capture>,
     frames: Vec<Frame>,
@@ -113,9 +114,10 @@ struct KeyMark {
 }
 
 impl Scanner {
-    /// A scanner that looks for event types and watched values under `pointers`.
-    pub fn new(pointers: Pointers) -> Self {
+    /// A scanner that looks for event types and watched values under `pointers`; with `sketched`, it writes the tape.
+    pub fn new(pointers: Pointers, sketched: bool) -> Self {
         Self {
+            sketched,
             captures: vec![Capture::Absent; pointers.len()],
             shapes: Shapes::new(pointers.all()),
             pointers,
@@ -237,7 +239,7 @@ impl Scanner {
             return Err(Fault { reason: Reason::TooDeep, at, what: "nested deeper than 1,000 levels" });
         }
         let types = if is_object { Types::OBJECT } else { Types::ARRAY };
-        let in_sketch = self.frames.last().is_none_or(|frame| frame.sketched);
+        let in_sketch = self.frames.last().map_or(self.sketched, |frame| frame.sketched);
         let sketched = is_object && in_sketch;
         self.note(types, 0, path.mask, Capture::Other);
         if sketched && !self.frames.is_empty() {

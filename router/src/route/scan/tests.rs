@@ -3,7 +3,7 @@ use common::quarantine::Reason;
 use proptest::prelude::*;
 
 fn scanner() -> Scanner {
-    Scanner::new(Pointers::new(&["/event".to_owned(), "/meta/type".to_owned(), "/list/1".to_owned()]))
+    Scanner::new(Pointers::new(&["/event".to_owned(), "/meta/type".to_owned(), "/list/1".to_owned()]), true)
 }
 
 fn reason(record: &str) -> Option<Reason> {

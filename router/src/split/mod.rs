@@ -1,17 +1,20 @@
 //! `router split`: the same core and key layout on local files, without AWS.
 
 use crate::route::object::{RoutedObject, Rules, route_object};
-use crate::route::pieces::{Piece, Spool};
+use crate::route::pieces::{Piece, Spool, Workbench};
 use crate::sealing::seal_of;
 use anyhow::{Context, bail};
 use common::keys::KeyLayout;
-use common::seal::Counts;
+use common::seal::{Counts, SealedEvent};
 use common::source::SourceObject;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::thread;
 use time::OffsetDateTime;
 
 /// The bucket that local files are said to be in.
@@ -39,14 +42,63 @@ pub struct Report {
     pub counts: Counts,
     /// Records by event name.
     pub events: BTreeMap<String, u64>,
+    /// Decompressed bytes of parts by event name, lineage included.
+    pub event_bytes: BTreeMap<String, u64>,
     /// Parts written.
     pub parts: usize,
     /// The seal, below the output folder.
     pub seal: String,
 }
 
-/// Splits one file (`-`: standard input) into `out`.
-pub fn split(rules: &Rules, file: &Path, out: &Path, source: Option<&SourceOverride>) -> anyhow::Result<Report> {
+/// Splits files (`-`: standard input) into `out` on `workers` threads, one file on each at a time. Hands over what
+/// became of each file, in the order given; one that fails stops no other. `progress` hears of every stored byte read.
+pub fn split_all(
+    rules: &Rules,
+    files: &[PathBuf],
+    out: &Path,
+    source: Option<&SourceOverride>,
+    workers: usize,
+    progress: &(impl Fn(u64) + Sync),
+    mut done: impl FnMut(&Path, anyhow::Result<Report>),
+) {
+    let next = AtomicUsize::new(0);
+    let (sender, receiver) = mpsc::channel();
+    thread::scope(|scope| {
+        for _ in 0..workers.min(files.len()) {
+            let (sender, next) = (sender.clone(), &next);
+            scope.spawn(move || {
+                let mut bench = None;
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(file) = files.get(number) else { return };
+                    let report = split(rules, file, out, source, &mut bench, progress);
+                    if sender.send((number, report)).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        drop(sender);
+        let mut waiting = BTreeMap::new();
+        let mut due = 0;
+        for (number, report) in receiver {
+            waiting.insert(number, report);
+            while let Some(report) = waiting.remove(&due) {
+                done(&files[due], report);
+                due += 1;
+            }
+        }
+    });
+}
+
+fn split(
+    rules: &Rules,
+    file: &Path,
+    out: &Path,
+    source: Option<&SourceOverride>,
+    bench: &mut Option<Workbench>,
+    progress: &(impl Fn(u64) + Sync),
+) -> anyhow::Result<Report> {
     let (stored, source): (Box<dyn Read + Send>, SourceObject) = match file.as_os_str() == "-" {
         true => (Box::new(io::stdin()), stdin_source(source)),
         false => {
@@ -55,9 +107,16 @@ pub fn split(rules: &Rules, file: &Path, out: &Path, source: Option<&SourceOverr
             (Box::new(opened), source)
         }
     };
-    let mut bench =
-        rules.workbench().context("could not create the spool: check the space left for temporary files")?;
-    let mut routed = route_object(rules, &source, 0, stored, &mut bench)?;
+    let bench = match bench {
+        Some(bench) => bench,
+        None => {
+            let new =
+                rules.workbench().context("could not create the spool: check the space left for temporary files")?;
+            bench.insert(new)
+        }
+    };
+    let mut routed = route_object(rules, &source, 0, Watched { stored, progress }, bench)
+        .with_context(|| format!("could not split {}", file.display()))?;
     let parts = std::mem::take(&mut routed.parts);
     let quarantine = std::mem::take(&mut routed.quarantine_pieces);
     let written = parts.len();
@@ -70,10 +129,26 @@ pub fn split(rules: &Rules, file: &Path, out: &Path, source: Option<&SourceOverr
     Ok(report(&source, &routed, written, seal_key))
 }
 
+/// A reader that tells how far it is.
+struct Watched<'a, R, P> {
+    stored: R,
+    progress: &'a P,
+}
+
+impl<R: Read, P: Fn(u64)> Read for Watched<'_, R, P> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let read = self.stored.read(out)?;
+        (self.progress)(read as u64);
+        Ok(read)
+    }
+}
+
 fn report(source: &SourceObject, routed: &RoutedObject, parts: usize, seal: String) -> Report {
     let source = if source.bucket == LOCAL_BUCKET { source.key.clone() } else { source.uri() };
     let events = routed.events.iter().map(|event| (event.event.to_string(), event.records)).collect();
-    Report { source, counts: routed.counts.clone(), events, parts, seal }
+    let bytes_of = |event: &SealedEvent| event.parts.iter().map(|part| part.bytes).sum();
+    let event_bytes = routed.events.iter().map(|event| (event.event.to_string(), bytes_of(event))).collect();
+    Report { source, counts: routed.counts.clone(), events, event_bytes, parts, seal }
 }
 
 /// Identity of a file: its path as given, its size and modification time.

@@ -1,0 +1,72 @@
+//! The command line of `router`: what the user types, and which function carries it out.
+
+mod split;
+mod table;
+
+use clap::{Parser, Subcommand};
+use common::clients::Clients;
+use common::settings::Settings;
+use split::SplitArgs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Splits raw JSON log files on S3 into per-event parts.
+#[derive(Debug, Parser)]
+#[command(name = "router", version)]
+pub(crate) struct Cli {
+    /// Settings file [default: $`LOG_ROUTER_CONFIG`, else log-router.toml]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Route log files as their notifications arrive
+    Run {
+        /// Exit 0 once nothing is visible, in flight or delayed for this long, e.g. 5s
+        #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+        until_idle: Option<Duration>,
+    },
+    /// Split local files with the same core and key layout; no AWS
+    Split(SplitArgs),
+    /// Check or show the settings
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Name every problem of the settings; exit 1 if there is any
+    Check,
+    /// Print all settings as they will be used
+    Show,
+}
+
+impl Cli {
+    /// Carries the command out.
+    pub(crate) fn run(self) -> anyhow::Result<()> {
+        match self.command {
+            Command::Run { until_idle } => run(&Settings::load(self.config.as_deref())?, until_idle),
+            Command::Split(args) => args.run(self.config.as_deref()),
+            Command::Config(ConfigCommand::Check) => {
+                Settings::load(self.config.as_deref())?;
+                println!("the settings are valid");
+                Ok(())
+            }
+            Command::Config(ConfigCommand::Show) => {
+                print!("{}", Settings::load(self.config.as_deref())?.show());
+                Ok(())
+            }
+        }
+    }
+}
+
+#[tokio::main]
+async fn run(settings: &Settings, until_idle: Option<Duration>) -> anyhow::Result<()> {
+    common::telemetry::init("info");
+    let clients = Clients::from_env().await?;
+    let shutdown = common::shutdown::on_signal();
+    Ok(router::run(settings, &clients, until_idle, shutdown).await?)
+}
