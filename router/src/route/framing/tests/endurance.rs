@@ -17,8 +17,13 @@ impl Read for Made {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         if self.beginning.is_empty() && self.made < self.size {
             let n = (self.size - self.made).min(out.len());
-            let pattern = self.pattern.iter().cycle().skip(self.made % self.pattern.len());
-            out[..n].iter_mut().zip(pattern).for_each(|(to, from)| *to = *from);
+            match self.pattern {
+                [byte] => out[..n].fill(*byte),
+                pattern => {
+                    let pattern = pattern.iter().cycle().skip(self.made % pattern.len());
+                    out[..n].iter_mut().zip(pattern).for_each(|(to, from)| *to = *from);
+                }
+            }
             self.made += n;
             return Ok(n);
         }
