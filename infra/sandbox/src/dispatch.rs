@@ -8,6 +8,7 @@ use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use s3s::{Body, StdError};
 
+use crate::request_counts::RequestCounts;
 use crate::scope::{RequestScope, TargetService};
 use crate::{redshift, s3, sqs};
 
@@ -18,12 +19,13 @@ pub(crate) struct Dispatch {
     pub(crate) s3: s3::Service,
     pub(crate) sqs: Arc<sqs::Service>,
     pub(crate) redshift: Arc<redshift::Service>,
+    pub(crate) requests: Arc<RequestCounts>,
 }
 
 impl Dispatch {
     pub(crate) async fn handle(&self, request: Request<Incoming>) -> Response<Body> {
         if request.uri().path().starts_with("/_sandbox/") {
-            return own_page(&request);
+            return self.own_page(&request);
         }
         let scope = RequestScope::of(request.headers(), request.uri());
         let result = match scope.service {
@@ -52,6 +54,7 @@ impl Dispatch {
         };
         let host =
             request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost").to_owned();
+        self.requests.add("sqs", &operation);
         let body = read(request).await?;
         let context = sqs::RequestContext { host, region };
         Ok(Arc::clone(&self.sqs).handle(&operation, &body, &context).await.map(Body::from))
@@ -62,8 +65,21 @@ impl Dispatch {
             let message = "a Redshift Data API request names its operation as X-Amz-Target: RedshiftData.<Operation>";
             return Ok(json(StatusCode::BAD_REQUEST, "UnknownOperationException", message));
         };
+        self.requests.add("redshift-data", &operation);
         let body = read(request).await?;
         Ok(Arc::clone(&self.redshift).handle(&operation, body).await.map(Body::http_body))
+    }
+
+    /// `/_sandbox/…`: about the sandbox itself. No bucket name starts with an underscore.
+    fn own_page(&self, request: &Request<Incoming>) -> Response<Body> {
+        match (request.method(), request.uri().path()) {
+            (&Method::GET, "/_sandbox/health") => respond(StatusCode::OK, r#"{"status":"ok"}"#.to_owned()),
+            (&Method::GET, "/_sandbox/requests") => respond(StatusCode::OK, self.requests.to_json()),
+            (_, path) => {
+                let message = format!("there is no {path}; try GET /_sandbox/health or /_sandbox/requests");
+                json(StatusCode::NOT_FOUND, "NotFound", &message)
+            }
+        }
     }
 }
 
@@ -73,14 +89,6 @@ fn operation_of(request: &Request<Incoming>, prefix: &str) -> Option<String> {
 
 async fn read(request: Request<Incoming>) -> Result<Bytes, StdError> {
     Ok(Limited::new(request.into_body(), MAX_JSON_BODY_BYTES).collect().await?.to_bytes())
-}
-
-/// `/_sandbox/…`: about the sandbox itself. No bucket name starts with an underscore.
-fn own_page(request: &Request<Incoming>) -> Response<Body> {
-    match (request.method(), request.uri().path()) {
-        (&Method::GET, "/_sandbox/health") => respond(StatusCode::OK, r#"{"status":"ok"}"#.to_owned()),
-        (_, path) => json(StatusCode::NOT_FOUND, "NotFound", &format!("there is no {path}; try GET /_sandbox/health")),
-    }
 }
 
 fn json(status: StatusCode, error_type: &str, message: &str) -> Response<Body> {

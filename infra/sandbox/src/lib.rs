@@ -12,6 +12,7 @@ mod dispatch;
 mod form_encoding;
 pub mod provision;
 pub mod redshift;
+mod request_counts;
 mod s3;
 mod scope;
 mod server;

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::dispatch::Dispatch;
+use crate::request_counts::RequestCounts;
 use crate::{redshift, s3, sqs};
 
 /// What a stop waits for: a request longer than this is cut off.
@@ -49,7 +50,9 @@ impl Sandbox {
         let queues = sqs::Service::open(&options.dir, stopping.clone())?;
         let objects = s3::Store::open(&options.dir, Arc::clone(&queues))?;
         let warehouse = redshift::Service::open(&options.dir, Arc::clone(&objects) as Arc<dyn redshift::ObjectSource>)?;
-        let dispatch = Arc::new(Dispatch { s3: s3::Service::new(objects), sqs: queues, redshift: warehouse });
+        let requests = Arc::new(RequestCounts::default());
+        let s3 = s3::Service::new(objects, Arc::clone(&requests));
+        let dispatch = Arc::new(Dispatch { s3, sqs: queues, redshift: warehouse, requests });
         let tasks = TaskTracker::new();
         tasks.spawn(accept(listener, dispatch, stopping.clone(), tasks.clone()));
         Ok(Self { address, stopping, tasks, _directory: directory })
@@ -152,6 +155,17 @@ mod tests {
         let health = get(&address, "/_sandbox/health").await;
         assert!(health.starts_with("HTTP/1.1 200") && health.ends_with(r#"{"status":"ok"}"#), "{health}");
         assert!(get(&address, "/_sandbox/other").await.starts_with("HTTP/1.1 404"));
+    }
+
+    #[tokio::test]
+    async fn requests_are_counted_by_service_and_operation() {
+        let stack = TestStack::start().await;
+        for bucket in ["one", "two"] {
+            stack.clients.s3.create_bucket().bucket(bucket).send().await.unwrap();
+        }
+        stack.clients.sqs.list_queues().send().await.unwrap();
+        let counts = get(&stack.endpoint().replace("http://", ""), "/_sandbox/requests").await;
+        assert!(counts.ends_with(r#"{"s3":{"CreateBucket":2},"sqs":{"ListQueues":1}}"#), "{counts}");
     }
 
     #[tokio::test]

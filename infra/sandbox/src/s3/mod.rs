@@ -38,6 +38,7 @@ use notifications::ObjectEvent;
 pub(crate) use request::Caller;
 
 use crate::redshift::{ObjectSource, ObjectSourceError};
+use crate::request_counts::RequestCounts;
 use crate::{clock, sqs};
 
 /// The object store, shared by the S3 endpoint and by COPY.
@@ -80,8 +81,8 @@ impl Store {
 }
 
 impl Service {
-    pub(crate) fn new(store: Arc<Store>) -> Self {
-        Self { s3s: S3ServiceBuilder::new(operations::Operations(store)).build() }
+    pub(crate) fn new(store: Arc<Store>, requests: Arc<RequestCounts>) -> Self {
+        Self { s3s: S3ServiceBuilder::new(operations::Operations { store, requests }).build() }
     }
 
     pub(crate) async fn handle<B>(&self, request: http::Request<B>, caller: Caller) -> Result<HttpResponse, StdError>

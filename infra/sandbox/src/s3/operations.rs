@@ -6,8 +6,12 @@ use s3s::dto::*;
 use s3s::{S3, S3Request, S3Response, S3Result};
 
 use super::Store;
+use crate::request_counts::RequestCounts;
 
-pub(super) struct Operations(pub(super) Arc<Store>);
+pub(super) struct Operations {
+    pub(super) store: Arc<Store>,
+    pub(super) requests: Arc<RequestCounts>,
+}
 
 /// One line per operation: the trait's signature, and the method of [`Store`] of the same name.
 macro_rules! operations {
@@ -15,7 +19,8 @@ macro_rules! operations {
         #[async_trait::async_trait]
         impl S3 for Operations {
             $(async fn $name(&self, request: S3Request<$input>) -> S3Result<S3Response<$output>> {
-                self.0.$name(request).await.map(S3Response::new)
+                self.requests.add("s3", stringify!($input).trim_end_matches("Input"));
+                self.store.$name(request).await.map(S3Response::new)
             })*
         }
     };
