@@ -86,6 +86,9 @@ impl AwsError {
 impl fmt::Display for AwsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} on {} failed: ", self.operation, self.on)?;
+        if let Some(status) = self.status {
+            write!(f, "{status} ")?;
+        }
         if let Some(code) = &self.code {
             write!(f, "{code}: ")?;
         }

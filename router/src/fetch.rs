@@ -1,4 +1,4 @@
-//! Fetches a raw object's bytes for a blocking reader, resuming where a connection broke off.
+//! Fetches a raw object's bytes for a blocking reader, ahead of it, resuming where a connection broke off.
 
 use crate::route::object::FetchFailed;
 use aws_sdk_s3::Client;
@@ -7,12 +7,17 @@ use bytes::{Buf, Bytes};
 use common::aws_error::AwsError;
 use common::source::SourceObject;
 use std::io::{self, Read};
+use std::sync::Arc;
 use std::time::Duration;
 use time::OffsetDateTime;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// Chunks on their way to the reader: with chunks of some 64 KiB, half a megabyte an object.
-const CHUNKS_IN_FLIGHT: usize = 8;
+/// Bytes fetched ahead of the reader, per object: enough to begin at once when an object's turn to be routed comes.
+const READ_AHEAD_BYTES: usize = 4 << 20;
+
+/// Bounds the bookkeeping where chunks are small; S3's have some 10 to 400 KiB.
+const READ_AHEAD_CHUNKS: usize = 512;
 
 /// Broken connections in a row, without a byte between them, after which the delivery is given back.
 const RESUMES: u32 = 5;
@@ -70,17 +75,24 @@ pub(crate) async fn fetch(
     Ok(Fetched { source, response })
 }
 
+/// A piece of the body, and the room that it takes of what may be read ahead.
+type Chunk = (Bytes, OwnedSemaphorePermit);
+
 impl Fetched {
-    /// Streams the body to a reader on another thread. Bytes flow as long as the reader lives.
-    pub(crate) fn into_reader(self, s3: Client) -> ChunkReader {
-        let (sender, receiver) = mpsc::channel(CHUNKS_IN_FLIGHT);
+    /// Begins to read the body ahead of a reader on another thread. It goes on for as long as the guard lives.
+    pub(crate) fn into_reader(self, s3: Client) -> (ChunkReader, DropGuard) {
+        let (sender, receiver) = mpsc::channel(READ_AHEAD_CHUNKS);
         let missing = self.source.bytes;
-        tokio::spawn(pump(s3, self.source, self.response, sender));
-        ChunkReader { receiver, chunk: Bytes::new(), missing }
+        let abandoned = CancellationToken::new();
+        let pump = pump(s3, self.source, self.response, sender);
+        tokio::spawn(abandoned.clone().run_until_cancelled_owned(pump));
+        let reader = ChunkReader { receiver, chunk: None, missing, abandoned: abandoned.clone() };
+        (reader, abandoned.drop_guard())
     }
 }
 
-async fn pump(s3: Client, source: SourceObject, first: GetObjectOutput, sender: mpsc::Sender<io::Result<Bytes>>) {
+async fn pump(s3: Client, source: SourceObject, first: GetObjectOutput, sender: mpsc::Sender<io::Result<Chunk>>) {
+    let room = Arc::new(Semaphore::new(READ_AHEAD_BYTES));
     let mut body = first.body;
     let mut done = 0u64;
     let mut resumes = 0;
@@ -88,7 +100,9 @@ async fn pump(s3: Client, source: SourceObject, first: GetObjectOutput, sender: 
         let broken = match body.next().await {
             Some(Ok(chunk)) => {
                 (done, resumes) = (done + chunk.len() as u64, 0);
-                if sender.send(Ok(chunk)).await.is_err() {
+                let wanted = chunk.len().min(READ_AHEAD_BYTES) as u32;
+                let taken = room.clone().acquire_many_owned(wanted).await.expect("the semaphore is never closed");
+                if sender.send(Ok((chunk, taken))).await.is_err() {
                     return;
                 }
                 continue;
@@ -126,28 +140,52 @@ async fn pump(s3: Client, source: SourceObject, first: GetObjectOutput, sender: 
 
 /// The body, for a thread that may block.
 pub(crate) struct ChunkReader {
-    receiver: mpsc::Receiver<io::Result<Bytes>>,
-    chunk: Bytes,
+    receiver: mpsc::Receiver<io::Result<Chunk>>,
+    chunk: Option<Chunk>,
     /// Bytes of the object that have not come yet.
     missing: u64,
+    /// Cancelled when nobody wants to know any more what is in the object.
+    abandoned: CancellationToken,
+}
+
+impl ChunkReader {
+    /// Waits for the first bytes, or for the end of an empty object, without taking a thread.
+    pub(crate) async fn first_bytes(&mut self) -> io::Result<()> {
+        // What it means that none come is told by the first read.
+        if let Some(chunk) = self.receiver.recv().await {
+            self.take_in(chunk?);
+        }
+        Ok(())
+    }
+
+    fn take_in(&mut self, chunk: Chunk) {
+        self.missing = self.missing.saturating_sub(chunk.0.len() as u64);
+        self.chunk = Some(chunk);
+    }
 }
 
 impl Read for ChunkReader {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        while self.chunk.is_empty() {
+        loop {
+            if self.abandoned.is_cancelled() {
+                return Err(io::Error::other(FetchFailed("fetching was abandoned".to_owned())));
+            }
+            if let Some((bytes, _)) = &mut self.chunk
+                && !bytes.is_empty()
+            {
+                let n = out.len().min(bytes.len());
+                bytes.copy_to_slice(&mut out[..n]);
+                return Ok(n);
+            }
+            // Its room is free before the next one is waited for.
+            self.chunk = None;
             match self.receiver.blocking_recv() {
-                Some(chunk) => {
-                    self.chunk = chunk?;
-                    self.missing = self.missing.saturating_sub(self.chunk.len() as u64);
-                }
+                Some(chunk) => self.take_in(chunk?),
                 None if self.missing == 0 => return Ok(0),
                 // The sender is gone with the runtime: half an object must never look like a whole one.
                 None => return Err(io::Error::other(FetchFailed("fetching was abandoned".to_owned()))),
             }
         }
-        let n = out.len().min(self.chunk.len());
-        self.chunk.copy_to_slice(&mut out[..n]);
-        Ok(n)
     }
 }
 
@@ -155,15 +193,46 @@ impl Read for ChunkReader {
 mod tests {
     use super::*;
 
+    fn chunk(bytes: &'static [u8]) -> io::Result<Chunk> {
+        let room = Arc::new(Semaphore::new(bytes.len()));
+        Ok((Bytes::from_static(bytes), room.try_acquire_many_owned(bytes.len() as u32).expect("there is room")))
+    }
+
+    fn reader(missing: u64, chunks: &[&'static [u8]]) -> ChunkReader {
+        let (sender, receiver) = mpsc::channel(8);
+        for bytes in chunks {
+            sender.try_send(chunk(bytes)).expect("there is room");
+        }
+        ChunkReader { receiver, chunk: None, missing, abandoned: CancellationToken::new() }
+    }
+
+    fn is_failed_fetch(error: &io::Error) -> bool {
+        error.get_ref().is_some_and(|inner| inner.is::<FetchFailed>())
+    }
+
     #[test]
     fn a_body_that_stops_early_is_an_error_and_never_an_end() {
-        let (sender, receiver) = mpsc::channel(2);
-        sender.try_send(Ok(Bytes::from_static(b"half"))).expect("there is room");
-        drop(sender);
-        let mut reader = ChunkReader { receiver, chunk: Bytes::new(), missing: 8 };
         let mut out = Vec::new();
-        let error = reader.read_to_end(&mut out).expect_err("four bytes are missing");
-        assert!(error.get_ref().is_some_and(|inner| inner.is::<FetchFailed>()));
+        let error = reader(8, &[b"half"]).read_to_end(&mut out).expect_err("four bytes are missing");
+        assert!(is_failed_fetch(&error));
         assert_eq!(out, b"half");
+    }
+
+    #[tokio::test]
+    async fn the_bytes_that_were_waited_for_are_read_first() {
+        let mut reader = reader(8, &[b"one ", b"two!"]);
+        reader.first_bytes().await.expect("they came");
+        let mut text = String::new();
+        let read = tokio::task::spawn_blocking(move || reader.read_to_string(&mut text).map(|_| text));
+        assert_eq!(read.await.expect("no panic").expect("whole"), "one two!");
+    }
+
+    #[test]
+    fn an_abandoned_object_is_an_error_although_more_was_read_ahead() {
+        let mut reader = reader(8, &[b"one ", b"two!"]);
+        let mut out = [0; 4];
+        reader.read_exact(&mut out).expect("the first four");
+        reader.abandoned.cancel();
+        assert!(is_failed_fetch(&reader.read(&mut out).expect_err("nobody wants it")));
     }
 }

@@ -2,12 +2,13 @@
 
 use crate::fetch::{FetchError, fetch};
 use crate::notification::{self, CreatedObject, Notification};
-use crate::route::object::{RouteError, Rules, route_object};
+use crate::route::object::{RoutedObject, Rules};
 use crate::route::pieces::Workbench;
 use crate::sealing::{Sealer, SealingError, seal_of};
+use crate::turns::{Turn, TurnError, Turns};
 use crate::upload::upload;
 use common::aws_error::AwsError;
-use common::consumer::Handler;
+use common::consumer::{Handled, Handler};
 use common::load_request::Lane;
 use common::objects::Written;
 use common::queue::{Delivery, Fate};
@@ -15,14 +16,16 @@ use common::seal::Seal;
 use common::settings::{Overwrite, Settings};
 use common::source::SourceId;
 use common::telemetry::chain;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use time::OffsetDateTime;
+use tokio_util::sync::CancellationToken;
 
 /// Routes what deliveries name. Stateless but for its workbenches.
 pub(crate) struct Router {
     s3: aws_sdk_s3::Client,
-    rules: Arc<Rules>,
+    routing_id: String,
+    turns: Turns,
     sealer: Sealer,
     raw_bucket: String,
     raw_prefix: String,
@@ -30,8 +33,8 @@ pub(crate) struct Router {
     routed_bucket: String,
     quarantine_bucket: String,
     upload_concurrency: usize,
-    /// Workbenches not in use; never more than there are workers.
-    benches: Mutex<Vec<Workbench>>,
+    /// From then on no object is begun.
+    stopping: CancellationToken,
 }
 
 /// What became of one object.
@@ -49,20 +52,25 @@ enum Outcome {
     Ignored,
 }
 
+/// How far an object came before its routing.
+enum Begun {
+    /// There is nothing to route.
+    Over(Outcome),
+    Turn(Box<Turn>),
+}
+
 #[derive(Debug, thiserror::Error)]
 enum HandleError {
     #[error("could not fetch s3://{bucket}/{key}")]
     Fetch { bucket: String, key: String, source: FetchError },
     #[error("could not route {uri}")]
-    Route { uri: String, source: RouteError },
-    #[error("routing {uri} hit a bug of the router: please report it with the object")]
-    Panicked { uri: String, source: tokio::task::JoinError },
-    #[error("could not prepare a workbench: check the space left under router.spool_dir")]
-    Workbench(#[source] std::io::Error),
+    Route { uri: String, source: TurnError },
     #[error("could not write what was routed from {uri}")]
     Upload { uri: String, source: AwsError },
     #[error("could not seal {uri}")]
     Seal { uri: String, source: SealingError },
+    #[error("the router is stopping")]
+    Stopping,
 }
 
 /// Pause before a failed delivery is tried again; grows with each receive.
@@ -71,10 +79,17 @@ const RETRY_MAX: Duration = Duration::from_secs(900);
 
 impl Router {
     /// A router of these settings.
-    pub(crate) fn new(settings: &Settings, s3: aws_sdk_s3::Client, sealer: Sealer) -> Self {
+    pub(crate) fn new(
+        settings: &Settings,
+        s3: aws_sdk_s3::Client,
+        sealer: Sealer,
+        stopping: CancellationToken,
+    ) -> Self {
+        let rules = Rules::new(&settings.router, &settings.keys);
         Self {
             s3,
-            rules: Arc::new(Rules::new(&settings.router, &settings.keys)),
+            routing_id: rules.routing_id.clone(),
+            turns: Turns::new(Arc::new(rules), settings.router.workers),
             sealer,
             raw_bucket: settings.raw.bucket.clone(),
             raw_prefix: settings.raw.prefix.clone(),
@@ -82,21 +97,35 @@ impl Router {
             routed_bucket: settings.routed.bucket.clone(),
             quarantine_bucket: settings.quarantine_bucket.clone(),
             upload_concurrency: settings.router.upload_concurrency,
-            benches: Mutex::new(Vec::new()),
+            stopping,
         }
     }
 
     async fn object(&self, object: &CreatedObject, receive_count: u32) -> Result<Outcome, HandleError> {
+        // Until its turn has come nothing is lost by leaving it to others.
+        let begun = tokio::select! {
+            biased;
+            () = self.stopping.cancelled() => return Err(HandleError::Stopping),
+            begun = self.begin(object, receive_count) => begun?,
+        };
+        match begun {
+            Begun::Over(outcome) => Ok(outcome),
+            Begun::Turn(turn) => self.route(*turn).await,
+        }
+    }
+
+    /// Everything up to the object's turn to be routed; for many a redelivery, that is all.
+    async fn begin(&self, object: &CreatedObject, receive_count: u32) -> Result<Begun, HandleError> {
         // A redelivery mostly means that the work was done and only the delete was lost.
         if receive_count > 1
             && let Some(outcome) = self.announce_again(object).await?
         {
-            return Ok(outcome);
+            return Ok(Begun::Over(outcome));
         }
         if self.overwrite == Overwrite::Ignore
             && let Some(outcome) = self.claimed(object).await?
         {
-            return Ok(outcome);
+            return Ok(Begun::Over(outcome));
         }
         let CreatedObject { bucket, key, etag, version_id } = object;
         let fetched = match fetch(&self.s3, bucket, key, etag.as_deref(), version_id.as_deref()).await {
@@ -110,33 +139,27 @@ impl Router {
                     _ => Outcome::Gone,
                 };
                 // What the notification spoke of may be sealed: its load requests must not be lost with it.
-                return Ok(self.announce_again(object).await?.unwrap_or(outcome));
+                return Ok(Begun::Over(self.announce_again(object).await?.unwrap_or(outcome)));
             }
         };
+        let uri = fetched.source.uri();
+        let turn = self.turns.wait(fetched, self.s3.clone()).await;
+        turn.map(|turn| Begun::Turn(Box::new(turn))).map_err(|source| HandleError::Route { uri, source })
+    }
+
+    /// The object's turn: routed, written, sealed, announced.
+    async fn route(&self, turn: Turn) -> Result<Outcome, HandleError> {
         let started = Instant::now();
-        let source = fetched.source.clone();
+        let source = turn.source.clone();
         let uri = source.uri();
-        let bench = self.take_bench()?;
-        let reader = fetched.into_reader(self.s3.clone());
-        let (rules, for_route) = (self.rules.clone(), source.clone());
-        let routing = tokio::task::spawn_blocking(move || {
-            let mut bench = bench;
-            let routed = route_object(&rules, &for_route, 0, reader, &mut bench);
-            (bench, routed)
-        });
-        let (bench, routed) = routing.await.map_err(|source| HandleError::Panicked { uri: uri.clone(), source })?;
-        let mut routed = routed.map_err(|source| HandleError::Route { uri: uri.clone(), source })?;
-        let parts = std::mem::take(&mut routed.parts);
-        let quarantine = std::mem::take(&mut routed.quarantine_pieces);
-        let part_count = parts.len();
-        let failed = |source| HandleError::Upload { uri: uri.clone(), source };
-        let concurrency = self.upload_concurrency;
-        upload(&self.s3, &self.routed_bucket, bench.spool(), parts, concurrency).await.map_err(failed)?;
-        upload(&self.s3, &self.quarantine_bucket, bench.spool(), quarantine, concurrency).await.map_err(failed)?;
-        self.benches.lock().unwrap_or_else(PoisonError::into_inner).push(bench);
+        let routed = self.turns.route(turn).await;
+        let (bench, mut routed) = routed.map_err(|source| HandleError::Route { uri: uri.clone(), source })?;
+        let part_count = routed.parts.len();
+        self.write(&bench, &mut routed, &uri).await?;
+        self.turns.put_back(bench);
 
         let sealed_at = OffsetDateTime::now_utc();
-        let seal = seal_of(&source, &self.rules.routing_id, &routed, sealed_at);
+        let seal = seal_of(&source, &self.routing_id, &routed, sealed_at);
         if self.seal_and_announce(seal, &uri).await? == Outcome::Ignored {
             return Ok(Outcome::Ignored);
         }
@@ -157,6 +180,16 @@ impl Router {
             "routed {uri}"
         );
         Ok(Outcome::Routed)
+    }
+
+    /// Writes parts, then quarantine objects.
+    async fn write(&self, bench: &Workbench, routed: &mut RoutedObject, uri: &str) -> Result<(), HandleError> {
+        let failed = |source| HandleError::Upload { uri: uri.to_owned(), source };
+        let parts = std::mem::take(&mut routed.parts);
+        let quarantine = std::mem::take(&mut routed.quarantine_pieces);
+        let concurrency = self.upload_concurrency;
+        upload(&self.s3, &self.routed_bucket, bench.spool(), parts, concurrency).await.map_err(failed)?;
+        upload(&self.s3, &self.quarantine_bucket, bench.spool(), quarantine, concurrency).await.map_err(failed)
     }
 
     async fn seal_and_announce(&self, seal: Seal, uri: &str) -> Result<Outcome, HandleError> {
@@ -216,11 +249,6 @@ impl Router {
         Ok(Some(Outcome::Announced))
     }
 
-    fn take_bench(&self) -> Result<Workbench, HandleError> {
-        let free = self.benches.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        free.map_or_else(|| self.rules.workbench().map_err(HandleError::Workbench), Ok)
-    }
-
     /// Whether the object is one that this deployment reads.
     fn is_ours(&self, object: &CreatedObject) -> bool {
         object.bucket == self.raw_bucket && object.key.starts_with(&self.raw_prefix)
@@ -228,61 +256,73 @@ impl Router {
 }
 
 impl Handler for Router {
-    async fn handle(&self, delivery: &Delivery) -> Fate {
+    async fn handle(&self, delivery: &Delivery) -> Handled {
         let objects = match notification::parse(&delivery.body) {
             Notification::Created(objects) => objects,
             Notification::Ignored(what) => {
                 tracing::info!(message_id = delivery.message_id, "deleted {what}");
-                return Fate::Delete;
+                return Handled::done(Fate::Delete);
             }
-            Notification::Unknown(why) => {
-                tracing::error!(message_id = delivery.message_id, "sent a message to the dead-letter queue: {why}");
-                return Fate::DeadLetter { why };
-            }
+            Notification::Unknown(why) => return dead_letter(delivery, why),
         };
         // Every object is tried, so that one bad object holds nothing up but this message.
-        let mut failed = false;
+        let mut failures = Vec::new();
         let (ours, foreign): (Vec<_>, Vec<_>) = objects.iter().partition(|object| self.is_ours(object));
         for object in ours {
             match self.object(object, delivery.receive_count).await {
-                Ok(Outcome::Gone) => tracing::warn!(
-                    source.key = object.key,
-                    "gone: s3://{}/{} was deleted before it was routed",
-                    object.bucket,
-                    object.key
-                ),
-                Ok(Outcome::Superseded) => tracing::warn!(
-                    source.key = object.key,
-                    "superseded: s3://{}/{} was overwritten before it was routed",
-                    object.bucket,
-                    object.key
-                ),
-                Ok(Outcome::Ignored) => tracing::warn!(
-                    source.key = object.key,
-                    "overwritten: ignored the new contents of s3://{}/{} (raw.overwrite = \"ignore\")",
-                    object.bucket,
-                    object.key
-                ),
-                Ok(Outcome::Routed | Outcome::Announced) => {}
+                Ok(outcome) => warn_if_not_routed(&outcome, object),
+                Err(HandleError::Stopping) => return Handled::interrupted(),
                 Err(error) => {
-                    failed = true;
-                    tracing::error!(
-                        source.key = object.key,
-                        receive_count = delivery.receive_count,
-                        "{}",
-                        chain(&error)
-                    );
+                    let why = chain(&error);
+                    tracing::error!(source.key = object.key, receive_count = delivery.receive_count, "{why}");
+                    failures.push(why);
                 }
             }
         }
-        if failed {
-            let doubled = RETRY_MIN * 2u32.saturating_pow(delivery.receive_count.saturating_sub(1).min(10));
-            return Fate::Return { after: doubled.min(RETRY_MAX) };
+        if !failures.is_empty() {
+            let fate = Fate::Return { after: retry_pause(delivery.receive_count) };
+            return Handled { fate, failure: Some(failures.join("; ")) };
         }
-        let Some(CreatedObject { bucket, key, .. }) = foreign.first() else { return Fate::Delete };
-        let why =
-            format!("s3://{bucket}/{key} is outside raw.bucket and raw.prefix: correct the bucket's notification");
-        tracing::error!(message_id = delivery.message_id, "sent a message to the dead-letter queue: {why}");
-        Fate::DeadLetter { why }
+        let Some(CreatedObject { bucket, key, .. }) = foreign.first() else { return Handled::done(Fate::Delete) };
+        dead_letter(
+            delivery,
+            format!("s3://{bucket}/{key} is outside raw.bucket and raw.prefix: correct the bucket's notification"),
+        )
+    }
+}
+
+fn dead_letter(delivery: &Delivery, why: String) -> Handled {
+    tracing::error!(message_id = delivery.message_id, "sent a message to the dead-letter queue: {why}");
+    Handled::done(Fate::DeadLetter { why })
+}
+
+fn warn_if_not_routed(outcome: &Outcome, object: &CreatedObject) {
+    let uri = format!("s3://{}/{}", object.bucket, object.key);
+    let what = match outcome {
+        Outcome::Routed | Outcome::Announced => return,
+        Outcome::Gone => format!("gone: {uri} was deleted before it was routed"),
+        Outcome::Superseded => format!("superseded: {uri} was overwritten before it was routed"),
+        Outcome::Ignored => {
+            format!("overwritten: ignored the new contents of {uri} (raw.overwrite = \"ignore\")")
+        }
+    };
+    tracing::warn!(source.key = object.key, "{what}");
+}
+
+/// The pause before a delivery that failed is tried again.
+fn retry_pause(receive_count: u32) -> Duration {
+    let doublings = receive_count.saturating_sub(1).min(10);
+    (RETRY_MIN * 2u32.pow(doublings)).min(RETRY_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_delivery_that_keeps_failing_is_tried_for_most_of_a_day_before_its_queue_gives_up() {
+        assert_eq!([1, 2, 3, 8, 9, 1_000].map(|n| retry_pause(n).as_secs()), [5, 10, 20, 640, 900, 900]);
+        let waited: Duration = (1..100).map(retry_pause).sum();
+        assert!(waited > Duration::from_secs(20 * 3600), "{waited:?}");
     }
 }

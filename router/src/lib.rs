@@ -1,6 +1,6 @@
 //! Splits raw JSON log files into per-event parts, and accounts for every record of them.
 //!
-//! Data flows one way: `handle` (a delivery) → `fetch` (its objects' bytes) → `route` (the pure core)
+//! Data flows one way: `handle` (a delivery) → `fetch` (its objects' bytes) → `turns` (threads) → `route` (the pure core)
 //! → `upload` (parts, quarantine) → `sealing` (seal, index, load requests).
 
 mod fetch;
@@ -9,14 +9,14 @@ pub mod notification;
 pub mod route;
 mod sealing;
 pub mod split;
+mod turns;
 mod upload;
 
-use common::aws_error::AwsError;
 use common::clients::Clients;
-use common::consumer::{self, Pace};
+use common::consumer::{self, ConsumeError, Pace};
 use common::objects::{BucketError, check_bucket};
 use common::queue::{Queue, QueueError};
-use common::settings::Settings;
+use common::settings::{RouterSettings, Settings};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,9 +31,15 @@ pub enum RunError {
     /// A queue.
     #[error(transparent)]
     Queue(#[from] QueueError),
-    /// The queue stopped answering while `--until-idle` waited for its end.
-    #[error("the queue of raw.queue cannot be received from")]
-    Receive(#[source] AwsError),
+    /// What a run with `--until-idle` could not do.
+    #[error("raw.queue {queue:?}")]
+    Consume {
+        /// The queue.
+        queue: String,
+        /// What.
+        #[source]
+        source: ConsumeError,
+    },
     /// The spool.
     #[error("router.spool_dir: could not create a file in {dir}: name a folder that exists and may be written")]
     Spool {
@@ -62,10 +68,12 @@ pub async fn run(
 
     let bucket = settings.routed.bucket.clone();
     let sealer = sealing::Sealer::new(clients.s3.clone(), bucket, settings.keys.clone(), load_requests);
-    let router = Arc::new(handle::Router::new(settings, clients.s3.clone(), sealer));
-    let pace = Pace { workers: settings.router.workers, until_idle, drain_timeout: settings.router.drain_timeout };
-    tracing::info!(queue = notifications.name(), workers = pace.workers, "router is ready");
-    consumer::run(notifications, pace, router, shutdown).await.map_err(RunError::Receive)?;
+    let router = Arc::new(handle::Router::new(settings, clients.s3.clone(), sealer, shutdown.clone()));
+    let RouterSettings { workers, objects_in_flight: in_flight, drain_timeout, .. } = settings.router;
+    let queue = notifications.name().to_owned();
+    tracing::info!(queue, workers, in_flight, "router is ready");
+    let consumed = consumer::run(notifications, Pace { in_flight, until_idle, drain_timeout }, router, shutdown).await;
+    consumed.map_err(|source| RunError::Consume { queue, source })?;
     tracing::info!("router has stopped");
     Ok(())
 }

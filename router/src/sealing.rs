@@ -116,9 +116,9 @@ impl Sealer {
     pub(crate) async fn announce(&self, seal: &Seal, lane: Lane) -> Result<(), SealingError> {
         let hour = self.keys.hour_index(seal.source.time, &seal.source_id, seal.generation);
         let day = self.keys.day_index(seal.sealed_at, &seal.source_id, seal.generation);
-        for key in [hour, day] {
-            objects::put_bytes_if_absent(&self.s3, &self.bucket, &key, Vec::new()).await?;
-        }
+        let index =
+            |key: String| async move { objects::put_bytes_if_absent(&self.s3, &self.bucket, &key, Vec::new()).await };
+        futures::try_join!(index(hour), index(day))?;
         let seal_key = self.keys.seal(&seal.source_id, seal.generation);
         let due = seal.events.iter().filter(|event| event.since == seal.generation);
         let requests: Vec<String> = due.map(|e| LoadRequest::new(seal, e, &seal_key, lane).to_json()).collect();

@@ -29,8 +29,16 @@ pub(crate) async fn upload(
     stream::iter(uploads).buffer_unordered(concurrency).try_for_each(|_| async { Ok(()) }).await
 }
 
-/// A body that the SDK can start again when a try fails.
+/// A body that the SDK can start again when a try fails. A small one is given whole: the SDK then sends its checksum in
+/// a header, where a stream costs a chunked encoding with a trailer.
 fn body(reader: &ExtentReader) -> SdkBody {
+    if reader.remaining() <= READ_BYTES as u64 {
+        let mut whole = Vec::with_capacity(reader.remaining() as usize);
+        if reader.clone().read_to_end(&mut whole).is_ok() {
+            return SdkBody::from(whole);
+        }
+        // The stream meets the same error, and can tell it.
+    }
     let reader = reader.clone();
     SdkBody::retryable(move || SdkBody::from_body_1_x(SpoolBody(reader.clone())))
 }

@@ -27,6 +27,12 @@ mod failures;
 /// SIGKILL and SIGTERM at awkward moments.
 mod killed;
 
+/// An endpoint that holds chosen requests up.
+mod held;
+
+/// The router as a service: overlap, heartbeat, drain, and objects that keep failing.
+mod service;
+
 /// Wrong settings and missing parts stop the start with one clear message.
 mod start;
 

@@ -1,7 +1,8 @@
 //! The real binaries as processes.
 
 use crate::stack::Stack;
-use std::path::PathBuf;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 
@@ -53,6 +54,12 @@ pub(crate) struct Running(Child);
 impl Running {
     pub(crate) fn start(mut command: Command) -> Self {
         Self(command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the binary starts"))
+    }
+
+    /// The same, with its log in a file.
+    pub(crate) fn start_with_log(mut command: Command, log: &Path) -> Self {
+        let log = File::create(log).expect("a log file");
+        Self(command.stdout(Stdio::piped()).stderr(log).spawn().expect("the binary starts"))
     }
 
     /// SIGKILL.

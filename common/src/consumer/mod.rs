@@ -3,143 +3,241 @@
 //! For consumers whose deliveries are independent of one another. The loader, which gathers
 //! deliveries into batches, has its own loop over the same [`Queue`].
 
+mod idle;
+mod unfinished;
+
+pub use idle::IdleClock;
+
 use crate::aws_error::AwsError;
 use crate::queue::{Delivery, Depth, Fate, Queue};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
-use tokio::time::Instant;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use unfinished::Unfinished;
 
 /// How a consumer runs.
 #[derive(Clone, Debug)]
 pub struct Pace {
     /// Deliveries in work at once.
-    pub workers: usize,
+    pub in_flight: usize,
     /// End once the queue has been empty for this long; `None`: never.
     pub until_idle: Option<Duration>,
     /// How long shutdown waits for deliveries in work.
     pub drain_timeout: Duration,
 }
 
+/// How work on a delivery ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Handled {
+    /// What becomes of the delivery.
+    pub fate: Fate,
+    /// Why the work could not be done, where it has to be done again.
+    pub failure: Option<String>,
+}
+
+impl Handled {
+    /// Nothing is left to do but this.
+    pub fn done(fate: Fate) -> Self {
+        Self { fate, failure: None }
+    }
+
+    /// Not worked on because this process ends: somebody else should, at once.
+    pub fn interrupted() -> Self {
+        Self::done(Fate::Return { after: Duration::ZERO })
+    }
+}
+
 /// The work of a consumer. Never fails: whatever happened is a fate.
 pub trait Handler: Send + Sync + 'static {
-    /// Works on one delivery and decides what becomes of it.
-    fn handle(&self, delivery: &Delivery) -> impl Future<Output = Fate> + Send;
+    /// Works on one delivery and decides what becomes of it. Dropped in the middle when shutdown has waited long
+    /// enough, so the order of its writes must bear that.
+    fn handle(&self, delivery: &Delivery) -> impl Future<Output = Handled> + Send;
 }
+
+/// Why a consumer that may end by itself did not end well.
+#[derive(Debug, thiserror::Error)]
+pub enum ConsumeError {
+    /// The queue cannot be received from for a reason that will not pass by itself.
+    #[error("could not receive")]
+    Receive(#[source] AwsError),
+    /// All that is left failed at least twice.
+    #[error(
+        "{} not finished; remove the cause, the queue tries again:\n  {}",
+        match messages.len() { 1 => "1 message was".to_owned(), n => format!("{n} messages were") },
+        messages.join("\n  ")
+    )]
+    Unfinished {
+        /// Id and reason of each.
+        messages: Vec<String>,
+    },
+}
+
+/// SQS gives at most this many messages to one receive.
+const RECEIVE_MAX: usize = 10;
+
+/// SQS's longest long poll.
+const LONG_POLL: Duration = Duration::from_secs(20);
 
 /// Pause after a failed receive.
 const RECEIVE_BACKOFF: Duration = Duration::from_secs(2);
 
-/// Consumes the queue until `shutdown`, or until it is idle. Fails only in the latter case, where the queue
-/// cannot be received from for a reason that will not pass by itself.
+/// How long shutdown waits for the answer of a receive under way: messages in an answer that nobody reads would stay
+/// away until their visibility ends. A queue that holds messages answers at once; only an empty one takes longer.
+const RECEIVE_GRACE: Duration = Duration::from_millis(500);
+
+/// How long the messages of abandoned work may take to be returned.
+const RETURN_LIMIT: Duration = Duration::from_secs(3);
+
+/// Consumes the queue until `shutdown`, or until it is idle. Fails only in the latter case.
 pub async fn run<H: Handler>(
     queue: Queue,
     pace: Pace,
     handler: Arc<H>,
     shutdown: CancellationToken,
-) -> Result<(), AwsError> {
-    let permits = Arc::new(Semaphore::new(pace.workers));
-    let tracker = TaskTracker::new();
-    let mut idle = pace.until_idle.map(IdleClock::new);
-    let mut ended = Ok(());
-    while !shutdown.is_cancelled() {
-        // A permit first: what is received is worked on at once, never queued behind other work.
-        let permit = tokio::select! {
-            permit = permits.clone().acquire_owned() => permit.expect("the semaphore is never closed"),
-            () = shutdown.cancelled() => break,
-        };
-        let more = permits.clone().try_acquire_many_owned(permits.available_permits().min(9) as u32).ok();
-        let max = 1 + more.as_ref().map_or(0, |more| more.num_permits());
-        let wait = if idle.is_some() { IdleClock::POLL } else { Duration::from_secs(20) };
-        let received = tokio::select! {
-            received = queue.receive(max, wait) => received,
-            () = shutdown.cancelled() => break,
-        };
-        let deliveries = match received {
-            Ok(deliveries) => deliveries,
-            Err(error) if idle.is_some() && !error.is_transient() => {
-                ended = Err(error);
-                break;
-            }
-            Err(error) => {
-                tracing::warn!(queue = queue.name(), %error, "could not receive");
-                tokio::select! {
-                    () = tokio::time::sleep(RECEIVE_BACKOFF) => {}
-                    () = shutdown.cancelled() => {}
+) -> Result<(), ConsumeError> {
+    let run = Arc::new(Run {
+        permits: Arc::new(Semaphore::new(pace.in_flight)),
+        work: TaskTracker::new(),
+        abandoned: CancellationToken::new(),
+        unfinished: pace.until_idle.map(|_| Unfinished::default()),
+        queue,
+        pace,
+        handler,
+        shutdown,
+    });
+    let ended = run.until_ended().await;
+    run.drain().await;
+    ended
+}
+
+struct Run<H> {
+    queue: Queue,
+    pace: Pace,
+    handler: Arc<H>,
+    shutdown: CancellationToken,
+    /// One per delivery in work.
+    permits: Arc<Semaphore>,
+    work: TaskTracker,
+    /// Cancelled when shutdown has waited long enough.
+    abandoned: CancellationToken,
+    unfinished: Option<Unfinished>,
+}
+
+impl<H: Handler> Run<H> {
+    async fn until_ended(self: &Arc<Self>) -> Result<(), ConsumeError> {
+        let mut idle = self.pace.until_idle.map(IdleClock::new);
+        // Permits first: what is received is worked on at once, never queued behind other work.
+        while let Some(permits) = self.free_permits().await {
+            let wait = if idle.is_some() { IdleClock::POLL } else { LONG_POLL };
+            let deliveries = match self.receive(permits.num_permits(), wait).await {
+                Ok(deliveries) => deliveries,
+                Err(error) if idle.is_some() && !error.is_transient() => return Err(ConsumeError::Receive(error)),
+                Err(error) => {
+                    tracing::warn!(queue = self.queue.name(), %error, "could not receive");
+                    self.shutdown.run_until_cancelled(tokio::time::sleep(RECEIVE_BACKOFF)).await;
+                    continue;
                 }
-                continue;
-            }
-        };
-        if let Some(idle) = &mut idle {
-            let working = !tracker.is_empty() || !deliveries.is_empty();
-            if idle.has_passed(working, || queue.depth()).await {
-                break;
+            };
+            let received = !deliveries.is_empty();
+            self.start(deliveries, permits);
+            if let Some(idle) = &mut idle
+                && self.is_idle(idle, received).await?
+            {
+                return Ok(());
             }
         }
-        let mut held: Vec<_> = Some(permit).into_iter().collect();
-        if let Some(mut more) = more {
-            while let Some(one) = more.split(1) {
-                held.push(one);
-            }
+        Ok(())
+    }
+
+    /// Permits for one receive: one, which may have to be waited for, and what else is free. `None` at shutdown.
+    async fn free_permits(&self) -> Option<OwnedSemaphorePermit> {
+        let mut permits = tokio::select! {
+            biased;
+            () = self.shutdown.cancelled() => return None,
+            permit = self.permits.clone().acquire_owned() => permit.expect("the semaphore is never closed"),
+        };
+        let more = self.permits.available_permits().min(RECEIVE_MAX - 1) as u32;
+        if let Ok(more) = self.permits.clone().try_acquire_many_owned(more) {
+            permits.merge(more);
         }
-        for (delivery, permit) in deliveries.into_iter().zip(held) {
-            let (queue, handler) = (queue.clone(), handler.clone());
-            tracker.spawn(async move {
-                let fate = handler.handle(&delivery).await;
-                if let Err(error) = queue.settle(delivery, &fate).await {
-                    // Not settled: it becomes visible again, and the work is found done.
-                    tracing::warn!(queue = queue.name(), %error, ?fate, "could not settle a message");
-                }
+        Some(permits)
+    }
+
+    async fn receive(&self, max: usize, wait: Duration) -> Result<Vec<Delivery>, AwsError> {
+        let mut receive = std::pin::pin!(self.queue.receive(max, wait));
+        tokio::select! {
+            received = &mut receive => return received,
+            () = self.shutdown.cancelled() => {}
+        }
+        tokio::time::timeout(RECEIVE_GRACE, receive).await.unwrap_or_else(|_| Ok(Vec::new()))
+    }
+
+    fn start(self: &Arc<Self>, deliveries: Vec<Delivery>, mut permits: OwnedSemaphorePermit) {
+        for delivery in deliveries {
+            let permit = permits.split(1);
+            let run = self.clone();
+            self.work.spawn(async move {
+                run.work(delivery).await;
                 drop(permit);
             });
         }
     }
-    tracker.close();
-    if tokio::time::timeout(pace.drain_timeout, tracker.wait()).await.is_err() {
-        tracing::warn!(
-            queue = queue.name(),
-            objects = tracker.len(),
-            "gave up waiting for work in progress; its messages will be delivered again"
-        );
-    }
-    ended
-}
 
-/// Tells when a queue has had nothing visible, in flight or delayed for a while.
-#[derive(Debug)]
-pub struct IdleClock {
-    quiet: Duration,
-    since: Option<Instant>,
-}
-
-impl IdleClock {
-    /// How long to wait for messages at a time while an idle clock runs.
-    pub const POLL: Duration = Duration::from_secs(1);
-
-    /// A clock that passes after `quiet` without anything.
-    pub fn new(quiet: Duration) -> Self {
-        Self { quiet, since: None }
-    }
-
-    /// Whether nothing has been there for long enough. `working`: this process has something in its hands.
-    pub async fn has_passed<F>(&mut self, working: bool, depth: impl FnOnce() -> F) -> bool
-    where
-        F: Future<Output = Result<Depth, AwsError>>,
-    {
-        let is_quiet = !working
-            && match depth().await {
-                Ok(depth) => depth.is_empty(),
-                Err(error) => {
-                    tracing::warn!(%error, "could not ask whether the queue is empty");
-                    false
-                }
-            };
-        if !is_quiet {
-            self.since = None;
-            return false;
+    async fn work(&self, delivery: Delivery) {
+        let handled = if self.shutdown.is_cancelled() {
+            Handled::interrupted()
+        } else {
+            tokio::select! {
+                biased;
+                () = self.abandoned.cancelled() => Handled::interrupted(),
+                handled = self.handler.handle(&delivery) => handled,
+            }
+        };
+        if let Some(unfinished) = &self.unfinished {
+            unfinished.note(&delivery.message_id, handled.failure.as_deref());
         }
-        self.since.get_or_insert_with(Instant::now).elapsed() >= self.quiet
+        let fate = handled.fate;
+        if let Err(error) = self.queue.settle(delivery, &fate).await {
+            // Not settled: it becomes visible again, and the work is found done.
+            tracing::warn!(queue = self.queue.name(), %error, ?fate, "could not settle a message");
+        }
+    }
+
+    /// Whether nothing is left to do; an error where only what failed again and again is.
+    async fn is_idle(&self, idle: &mut IdleClock, received: bool) -> Result<bool, ConsumeError> {
+        let Some(unfinished) = &self.unfinished else { return Ok(false) };
+        let depth = || async {
+            let depth = self.queue.depth().await?;
+            // What was returned stays in flight until its pause is over.
+            Ok(Depth { in_flight: depth.in_flight.saturating_sub(unfinished.given_up()), ..depth })
+        };
+        if !idle.has_passed(received || !self.work.is_empty(), depth).await {
+            return Ok(false);
+        }
+        let messages = unfinished.reasons();
+        if messages.is_empty() { Ok(true) } else { Err(ConsumeError::Unfinished { messages }) }
+    }
+
+    /// Ends soon after the drain timeout, whatever the work and AWS do.
+    async fn drain(&self) {
+        self.work.close();
+        if tokio::time::timeout(self.pace.drain_timeout, self.work.wait()).await.is_ok() {
+            return;
+        }
+        tracing::warn!(
+            queue = self.queue.name(),
+            messages = self.work.len(),
+            "gave up waiting for work in progress; its messages are returned for others to take"
+        );
+        self.abandoned.cancel();
+        if tokio::time::timeout(RETURN_LIMIT, self.work.wait()).await.is_err() {
+            tracing::warn!(
+                queue = self.queue.name(),
+                messages = self.work.len(),
+                "could not return messages; they will be delivered again when their visibility timeout is over"
+            );
+        }
     }
 }

@@ -40,6 +40,13 @@ pub struct Delivery {
     heartbeat: Heartbeat,
 }
 
+impl Delivery {
+    /// Whether its heartbeat failed, so that others may have the message by now: then it is not settled here.
+    pub fn is_lost(&self) -> bool {
+        self.heartbeat.is_lost()
+    }
+}
+
 /// What becomes of a delivery. Decided in one function of each consumer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fate {
@@ -195,7 +202,7 @@ impl Queue {
     /// Carries out a delivery's fate. A delivery whose heartbeat failed may be in other hands already
     /// and is left to them: all work is idempotent by name.
     pub async fn settle(&self, delivery: Delivery, fate: &Fate) -> Result<(), AwsError> {
-        if delivery.heartbeat.is_lost() {
+        if delivery.is_lost() {
             tracing::warn!(
                 queue = self.name,
                 message_id = delivery.message_id,

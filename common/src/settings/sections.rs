@@ -120,6 +120,8 @@ pub struct RouterSettings {
     pub unwrap: Option<String>,
     /// Objects routed at once, each on a thread of its own.
     pub workers: usize,
+    /// Objects received and not yet settled: those being routed, and those being fetched, uploaded and announced.
+    pub objects_in_flight: usize,
     /// Whether each routed record gets the member `_lr` (source id and line).
     pub lineage: bool,
     /// A part ends where its decompressed bytes reach this.
@@ -146,6 +148,9 @@ pub struct RouterSettings {
     pub drain_timeout: Duration,
 }
 
+/// Small objects take a few milliseconds of routing and some hundred of waiting for S3 and SQS.
+const OBJECTS_IN_FLIGHT: usize = 16;
+
 impl Default for RouterSettings {
     /// The documented defaults, with the event type under `/event`.
     fn default() -> Self {
@@ -154,6 +159,7 @@ impl Default for RouterSettings {
             rules: EventRules::default(),
             unwrap: None,
             workers: 4,
+            objects_in_flight: OBJECTS_IN_FLIGHT,
             lineage: true,
             part_max_bytes: 256 << 20,
             part_codec: PartCodec::Gzip,
@@ -197,11 +203,17 @@ impl RouterSettings {
         if let Some(pointer) = unwrap.as_ref().filter(|pointer| !pointer.starts_with('/')) {
             section.problem("unwrap", format!("{pointer:?} is not a JSON pointer: write it like \"/Records\""));
         }
+        let workers = count(&mut section, "workers", default.workers);
         let settings = Self {
             event_type,
             rules,
             unwrap,
-            workers: count(&mut section, "workers", default.workers),
+            workers,
+            objects_in_flight: count(
+                &mut section,
+                "objects_in_flight",
+                OBJECTS_IN_FLIGHT.max(workers.saturating_mul(2)),
+            ),
             lineage: section.or("lineage", default.lineage),
             part_max_bytes: bytes(&mut section, "part_max_bytes", default.part_max_bytes, 1 << 10),
             part_codec,
@@ -220,6 +232,10 @@ impl RouterSettings {
                 "workers",
                 format!("{} is more than 256: each is a thread, so run more routers", settings.workers),
             );
+        }
+        if settings.objects_in_flight < settings.workers {
+            let what = format!("{} is less than workers: some would never have work", settings.objects_in_flight);
+            section.problem("objects_in_flight", what);
         }
         if settings.max_object_time.is_zero() {
             section.problem("max_object_time", "is nothing: no object could be read");

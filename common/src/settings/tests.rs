@@ -35,6 +35,9 @@ fn a_minimal_file_gets_the_documented_defaults() {
     assert_eq!(settings.keys.routed, "routed/");
     assert_eq!(settings.loader.table.flush_age, Duration::from_secs(60));
     assert!(settings.router.lineage);
+    let in_flight =
+        |workers| parse(MINIMAL, &[("LOG_ROUTER_ROUTER_WORKERS", workers)]).expect("valid").router.objects_in_flight;
+    assert_eq!((in_flight("1"), in_flight("30")), (16, 60));
 }
 
 #[test]
@@ -99,6 +102,7 @@ fn values_that_could_never_work_are_refused() {
         ("LOG_ROUTER_ROUTER_MAX_OBJECT_TIME", "0s", "router.max_object_time: is nothing"),
         ("LOG_ROUTER_ROUTER_PART_MAX_BYTES", "1TiB", "router.part_max_bytes: is more than 4GiB"),
         ("LOG_ROUTER_ROUTER_WORKERS", "1000", "router.workers: 1000 is more than 256"),
+        ("LOG_ROUTER_ROUTER_OBJECTS_IN_FLIGHT", "3", "router.objects_in_flight: 3 is less than workers"),
         ("LOG_ROUTER_RAW_BUCKET", "", "raw.bucket: is empty"),
         ("LOG_ROUTER_RAW_BUCKET", "s3://raw/x", "raw.bucket: \"s3://raw/x\" is not the name of a bucket"),
         ("LOG_ROUTER_RAW_QUEUE", "", "raw.queue: is empty"),

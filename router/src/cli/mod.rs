@@ -3,6 +3,7 @@
 mod split;
 mod table;
 
+use anyhow::Context;
 use clap::{Parser, Subcommand};
 use common::clients::Clients;
 use common::settings::Settings;
@@ -25,7 +26,8 @@ pub(crate) struct Cli {
 enum Command {
     /// Route log files as their notifications arrive
     Run {
-        /// Exit 0 once nothing is visible, in flight or delayed for this long, e.g. 5s
+        /// Exit once nothing is visible, in flight or delayed for this long, e.g. 5s: 0 if all is done, 1 if messages
+        /// are left that failed at least twice
         #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
         until_idle: Option<Duration>,
     },
@@ -63,10 +65,15 @@ impl Cli {
     }
 }
 
-#[tokio::main]
-async fn run(settings: &Settings, until_idle: Option<Duration>) -> anyhow::Result<()> {
+fn run(settings: &Settings, until_idle: Option<Duration>) -> anyhow::Result<()> {
     common::telemetry::init("info");
-    let clients = Clients::from_env().await?;
-    let shutdown = common::shutdown::on_signal();
-    Ok(router::run(settings, &clients, until_idle, shutdown).await?)
+    let runtime = tokio::runtime::Runtime::new().context("could not start threads")?;
+    let done = runtime.block_on(async {
+        let clients = Clients::from_env().await?;
+        let shutdown = common::shutdown::on_signal();
+        anyhow::Ok(router::run(settings, &clients, until_idle, shutdown).await?)
+    });
+    // A thread that still routes what was abandoned must not hold the exit: only what is awaited writes to S3.
+    runtime.shutdown_background();
+    done
 }

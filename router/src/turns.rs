@@ -1,0 +1,75 @@
+//! Whose turn it is to be routed: `workers` objects at once, each on a thread of its own. An object comes up for its turn
+//! with its first bytes at hand, and gives it back before anything is uploaded.
+
+use crate::fetch::{ChunkReader, Fetched};
+use crate::route::object::{RouteError, RoutedObject, Rules, route_object};
+use crate::route::pieces::Workbench;
+use aws_sdk_s3::Client;
+use common::source::SourceObject;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::DropGuard;
+
+pub(crate) struct Turns {
+    rules: Arc<Rules>,
+    free: Arc<Semaphore>,
+    /// Workbenches not in use; never more than there were objects in flight.
+    benches: Mutex<Vec<Workbench>>,
+}
+
+/// An object that may be routed now.
+pub(crate) struct Turn {
+    pub source: SourceObject,
+    reader: ChunkReader,
+    fetching: DropGuard,
+    permit: OwnedSemaphorePermit,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TurnError {
+    #[error(transparent)]
+    Route(#[from] RouteError),
+    #[error("this is a bug of the router: please report it with the object")]
+    Panicked(#[source] tokio::task::JoinError),
+    #[error("could not prepare a workbench: check the space left under router.spool_dir")]
+    Workbench(#[source] std::io::Error),
+}
+
+impl Turns {
+    pub(crate) fn new(rules: Arc<Rules>, workers: usize) -> Self {
+        Self { rules, free: Arc::new(Semaphore::new(workers)), benches: Mutex::new(Vec::new()) }
+    }
+
+    /// Reads ahead and waits. An object whose bytes do not come keeps no other from its turn.
+    pub(crate) async fn wait(&self, fetched: Fetched, s3: Client) -> Result<Turn, TurnError> {
+        let source = fetched.source.clone();
+        let (mut reader, fetching) = fetched.into_reader(s3);
+        reader.first_bytes().await.map_err(RouteError::Fetch)?;
+        let permit = self.free.clone().acquire_owned().await.expect("the semaphore is never closed");
+        Ok(Turn { source, reader, fetching, permit })
+    }
+
+    /// Routes the object. The pieces are in the workbench, which is to be put back when they are uploaded.
+    pub(crate) async fn route(&self, turn: Turn) -> Result<(Workbench, RoutedObject), TurnError> {
+        // Held by this future: where that is dropped, the thread's next read fails and it ends.
+        let Turn { source, reader, fetching: _fetching, permit } = turn;
+        tracing::debug!(source.key, "routing {}", source.uri());
+        let mut bench = self.take_bench().map_err(TurnError::Workbench)?;
+        let rules = self.rules.clone();
+        let routing = tokio::task::spawn_blocking(move || {
+            let routed = route_object(&rules, &source, 0, reader, &mut bench);
+            drop(permit);
+            routed.map(|routed| (bench, routed))
+        });
+        Ok(routing.await.map_err(TurnError::Panicked)??)
+    }
+
+    fn take_bench(&self) -> std::io::Result<Workbench> {
+        let free = self.benches.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        free.map_or_else(|| self.rules.workbench(), Ok)
+    }
+
+    pub(crate) fn put_back(&self, bench: Workbench) {
+        self.benches.lock().unwrap_or_else(PoisonError::into_inner).push(bench);
+    }
+}
