@@ -1,16 +1,29 @@
 //! gzip of any number of members. Zeros behind a member are padding (tapes and block stores write them), not damage.
 
-use flate2::bufread::GzDecoder;
+#[cfg(feature = "isal")]
+mod isal;
+
+#[cfg(feature = "isal")]
+use isal::{Member, next};
 use std::io::{self, BufRead, Read};
+
+#[cfg(not(feature = "isal"))]
+type Member<B> = flate2::bufread::GzDecoder<B>;
+
+/// The member behind one that was read to its end.
+#[cfg(not(feature = "isal"))]
+fn next<B: BufRead>(member: Member<B>) -> Member<B> {
+    Member::new(member.into_inner())
+}
 
 pub(super) struct Members<B> {
     /// None once the last member was read, or failed.
-    member: Option<GzDecoder<B>>,
+    member: Option<Member<B>>,
 }
 
 impl<B: BufRead> Members<B> {
     pub(super) fn new(stored: B) -> Self {
-        Self { member: Some(GzDecoder::new(stored)) }
+        Self { member: Some(Member::new(stored)) }
     }
 }
 
@@ -22,7 +35,7 @@ impl<B: BufRead> Read for Members<B> {
                 return Ok(read);
             }
             let is_last = !skip_zeros(member.get_mut())?;
-            self.member = self.member.take().filter(|_| !is_last).map(|member| GzDecoder::new(member.into_inner()));
+            self.member = self.member.take().filter(|_| !is_last).map(next);
         }
         Ok(0)
     }

@@ -13,31 +13,64 @@ const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
 const FINAL_BLOCK: [u8; 2] = [0x03, 0x00];
 
 pub(super) struct Encoder {
-    compress: Compress,
+    deflate: Deflate,
     out: Vec<u8>,
+}
+
+/// Who compresses. The bytes differ, what they decompress to does not.
+enum Deflate {
+    Zlib(Compress),
+    #[cfg(feature = "isal")]
+    Isal(router_isal::Deflate),
+}
+
+impl Deflate {
+    /// ISA-L has one good level, about as small as zlib's 2; whoever wants it smaller still gets zlib.
+    #[cfg(feature = "isal")]
+    fn new(level: u32) -> Self {
+        if level <= 2 { Self::Isal(router_isal::Deflate::default()) } else { Self::zlib(level) }
+    }
+
+    #[cfg(not(feature = "isal"))]
+    fn new(level: u32) -> Self {
+        Self::zlib(level)
+    }
+
+    fn zlib(level: u32) -> Self {
+        Self::Zlib(Compress::new(Compression::new(level), false))
+    }
 }
 
 impl Encoder {
     pub(super) fn new(level: u32) -> Self {
-        Self { compress: Compress::new(Compression::new(level), false), out: Vec::new() }
+        Self { deflate: Deflate::new(level), out: Vec::new() }
     }
 
     /// Compresses one block; `first` puts the member's header in front.
     pub(super) fn block(&mut self, raw: &[u8], first: bool) -> &[u8] {
-        self.compress.reset();
         self.out.clear();
         if first {
             self.out.extend_from_slice(&HEADER);
         }
-        loop {
-            // Room to spare, so that a block with space left over is known to be flushed whole.
-            self.out.reserve(raw.len() / 4 + 4096);
-            let taken = self.compress.total_in() as usize;
-            let status = self.compress.compress_vec(&raw[taken..], &mut self.out, FlushCompress::Sync);
-            debug_assert!(matches!(status, Ok(Status::Ok | Status::BufError)), "deflate takes any bytes");
-            if self.compress.total_in() as usize == raw.len() && self.out.len() < self.out.capacity() {
-                return &self.out;
-            }
+        match &mut self.deflate {
+            Deflate::Zlib(compress) => zlib_block(compress, raw, &mut self.out),
+            #[cfg(feature = "isal")]
+            Deflate::Isal(deflate) => deflate.block(raw, &mut self.out),
+        }
+        &self.out
+    }
+}
+
+fn zlib_block(compress: &mut Compress, raw: &[u8], out: &mut Vec<u8>) {
+    compress.reset();
+    loop {
+        // Room to spare, so that a block with space left over is known to be flushed whole.
+        out.reserve(raw.len() / 4 + 4096);
+        let taken = compress.total_in() as usize;
+        let status = compress.compress_vec(&raw[taken..], out, FlushCompress::Sync);
+        debug_assert!(matches!(status, Ok(Status::Ok | Status::BufError)), "deflate takes any bytes");
+        if compress.total_in() as usize == raw.len() && out.len() < out.capacity() {
+            return;
         }
     }
 }
