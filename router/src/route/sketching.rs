@@ -52,19 +52,24 @@ fn cost_of(key: &[u8]) -> usize {
 struct Node {
     /// In the order they were first seen.
     children: Vec<Child>,
+    /// In the same order.
+    keys: Vec<Key>,
     index: Option<HashMap<Box<[u8]>, usize>>,
     collapsed: bool,
 }
 
-/// A key, and what its values were like: all that most records touch, side by side.
+/// What the values of a key were like. All that most records touch: kept apart, it stays in the cache.
 struct Child {
     /// The scanner's word for the path with which this key came last: equal ones need no comparison of keys.
     shape: ShapeId,
-    types: Types,
     max_bytes: u32,
+    types: Types,
+}
+
+struct Key {
+    text: Box<[u8]>,
     /// The node of the objects that were its value, once there was one.
     node: Option<u32>,
-    key: Box<[u8]>,
 }
 
 impl Sketches {
@@ -186,7 +191,7 @@ impl Trie {
     fn node_below(&mut self, open: Open) -> usize {
         let next = self.nodes.len();
         let last = open.expected - 1;
-        let node = *self.nodes[open.node].children[last].node.get_or_insert(next as u32) as usize;
+        let node = *self.nodes[open.node].keys[last].node.get_or_insert(next as u32) as usize;
         if node == next {
             self.nodes.push(Node::default());
         }
@@ -200,22 +205,22 @@ impl Trie {
         let mut next = 1;
         while let Some(id) = queue.pop_front() {
             let mut node = old[id].take().expect("each node has one parent");
-            for below in node.children.iter_mut().filter_map(|child| child.node.as_mut()) {
+            for below in node.keys.iter_mut().filter_map(|key| key.node.as_mut()) {
                 queue.push_back(*below as usize);
                 *below = next;
                 next += 1;
             }
             self.nodes.push(node);
         }
-        let children = self.nodes.iter().flat_map(|node| &node.children);
-        self.cost = 1 + children.map(|child| cost_of(&child.key)).sum::<usize>();
+        let keys = self.nodes.iter().flat_map(|node| &node.keys);
+        self.cost = 1 + keys.map(|key| cost_of(&key.text)).sum::<usize>();
     }
 
     fn export(&self, types: Types, max_bytes: u32, node: Option<u32>) -> SketchNode {
         let node = node.map(|node| &self.nodes[node as usize]);
-        let keys = node.iter().flat_map(|node| &node.children).map(|child| {
-            let key = String::from_utf8_lossy(&child.key).into_owned();
-            (key, self.export(child.types, child.max_bytes, child.node))
+        let keys = node.iter().flat_map(|node| node.keys.iter().zip(&node.children)).map(|(key, child)| {
+            let text = String::from_utf8_lossy(&key.text).into_owned();
+            (text, self.export(child.types, child.max_bytes, key.node))
         });
         SketchNode { types, max_bytes, keys: keys.collect(), collapsed: node.is_some_and(|node| node.collapsed) }
     }
@@ -229,24 +234,24 @@ impl Node {
 
     /// The place of a key among the children, and what it costs when it is new.
     fn child(&mut self, expected: usize, key: &[u8]) -> (usize, usize) {
-        let children = &mut self.children;
-        if children.get(expected).is_some_and(|child| *child.key == *key) {
+        let keys = &mut self.keys;
+        if keys.get(expected).is_some_and(|known| *known.text == *key) {
             return (expected, 0);
         }
         let known = match &self.index {
             Some(index) => index.get(key).copied(),
-            None => children.iter().position(|child| *child.key == *key),
+            None => keys.iter().position(|known| *known.text == *key),
         };
         if let Some(place) = known {
             return (place, 0);
         }
-        let place = children.len();
-        children.push(Child { key: key.into(), shape: ShapeId::NONE, types: Types::NONE, max_bytes: 0, node: None });
+        let place = keys.len();
+        keys.push(Key { text: key.into(), node: None });
+        self.children.push(Child { shape: ShapeId::NONE, max_bytes: 0, types: Types::NONE });
         if let Some(index) = &mut self.index {
             index.insert(key.into(), place);
-        } else if children.len() > INDEXED_FROM {
-            let all = children.iter().enumerate().map(|(at, child)| (child.key.clone(), at));
-            self.index = Some(all.collect());
+        } else if keys.len() > INDEXED_FROM {
+            self.index = Some(keys.iter().enumerate().map(|(at, key)| (key.text.clone(), at)).collect());
         }
         (place, cost_of(key))
     }

@@ -5,12 +5,14 @@
 //! it. Memory per worker: `buffer_bytes` + one block in and out + 16 bytes per extent, whatever
 //! the number of streams. Only the decompressed size ends a piece; memory pressure never does.
 
+mod arena;
 mod encoder;
 mod gzip;
 mod spool;
 
 pub use spool::{Extent, ExtentReader, Spool};
 
+use arena::{Arena, Raw};
 use common::keys::PartCodec;
 use common::settings::RouterSettings;
 use crc32fast::Hasher;
@@ -55,15 +57,18 @@ pub struct Piece {
 pub struct Pieces<'a> {
     bench: &'a mut Workbench,
     streams: Vec<Stream>,
+    arena: Arena,
+    /// The record being appended, and the block being compressed.
+    record: Vec<u8>,
+    block: Vec<u8>,
     piece_max: u64,
     budget: usize,
-    buffered: usize,
 }
 
 struct Stream {
     codec: PartCodec,
     /// Raw records that are not compressed yet.
-    raw: Vec<u8>,
+    raw: Raw,
     crc: Hasher,
     bytes: u64,
     records: u64,
@@ -75,7 +80,7 @@ impl Stream {
     fn new(codec: PartCodec) -> Self {
         Self {
             codec,
-            raw: Vec::new(),
+            raw: Raw::default(),
             crc: Hasher::new(),
             bytes: 0,
             records: 0,
@@ -90,7 +95,8 @@ impl<'a> Pieces<'a> {
     /// streams together take at most `budget` bytes and one record.
     pub fn new(bench: &'a mut Workbench, piece_max: u64, budget: usize) -> io::Result<Self> {
         bench.spool.restart()?;
-        Ok(Self { bench, streams: Vec::new(), piece_max, budget, buffered: 0 })
+        let (arena, record, block) = (Arena::default(), Vec::new(), Vec::new());
+        Ok(Self { bench, streams: Vec::new(), arena, record, block, piece_max, budget })
     }
 
     /// Appends one record to a stream, which is the next new one or a known one, always with the same codec: `write`
@@ -100,17 +106,17 @@ impl<'a> Pieces<'a> {
             self.streams.push(Stream::new(codec));
         }
         let s = &mut self.streams[stream];
-        let (length, capacity) = (s.raw.len(), s.raw.capacity());
-        write(&mut s.raw);
-        s.bytes += (s.raw.len() - length) as u64;
+        self.record.clear();
+        write(&mut self.record);
+        self.arena.append(&mut s.raw, &self.record);
+        s.bytes += self.record.len() as u64;
         s.records += 1;
-        self.buffered += s.raw.capacity() - capacity;
         if s.bytes >= self.piece_max {
             self.finish_piece(stream)?;
         } else if s.raw.len() >= encoder::block_bytes(s.codec) {
             self.compress(stream)?;
         }
-        if self.buffered > self.budget {
+        if self.arena.used_bytes() > self.budget {
             self.relieve()?;
         }
         Ok(())
@@ -128,19 +134,13 @@ impl<'a> Pieces<'a> {
 
     fn compress(&mut self, stream: usize) -> io::Result<()> {
         let s = &mut self.streams[stream];
-        if s.raw.is_empty() {
+        if s.raw.len() == 0 {
             return Ok(());
         }
-        s.crc.update(&s.raw);
-        let compressed = self.bench.encoder.block(s.codec, &s.raw, s.extents.is_empty())?;
-        self.bench.spool.append(compressed, &mut s.extents)?;
-        s.raw.clear();
-        // A record of megabytes must not leave its buffer behind.
-        if s.raw.capacity() > 2 * encoder::block_bytes(s.codec) {
-            self.buffered -= s.raw.capacity();
-            s.raw = Vec::new();
-        }
-        Ok(())
+        self.arena.drain(&mut s.raw, &mut self.block);
+        s.crc.update(&self.block);
+        let compressed = self.bench.encoder.block(s.codec, &self.block, s.extents.is_empty())?;
+        self.bench.spool.append(compressed, &mut s.extents)
     }
 
     fn finish_piece(&mut self, stream: usize) -> io::Result<()> {
@@ -160,18 +160,15 @@ impl<'a> Pieces<'a> {
         Ok(())
     }
 
-    /// Compresses the largest buffers until half of the budget is free again.
+    /// Compresses the largest streams until half of the budget is free again.
     fn relieve(&mut self) -> io::Result<()> {
         let mut by_size: Vec<usize> = (0..self.streams.len()).collect();
-        by_size.sort_by_key(|stream| std::cmp::Reverse(self.streams[*stream].raw.capacity()));
+        by_size.sort_by_key(|stream| std::cmp::Reverse(self.streams[*stream].raw.pages()));
         for stream in by_size {
-            if self.buffered <= self.budget / 2 {
+            if self.arena.used_bytes() <= self.budget / 2 {
                 break;
             }
             self.compress(stream)?;
-            let s = &mut self.streams[stream];
-            self.buffered -= s.raw.capacity();
-            s.raw = Vec::new();
         }
         Ok(())
     }

@@ -28,7 +28,7 @@ impl Text {
     /// The text it stands for.
     pub(super) fn decoded(self, record: &[u8]) -> Cow<'_, str> {
         if !self.escaped {
-            return String::from_utf8_lossy(self.raw(record));
+            return std::str::from_utf8(self.raw(record)).expect("scanned before: the record is UTF-8").into();
         }
         let mut out = Vec::with_capacity(self.decoded_bytes as usize);
         decode(self.raw(record), &mut out);
@@ -52,10 +52,9 @@ const PLAIN: [bool; 256] = {
 /// The first byte from `at` on that is not plain.
 #[inline]
 fn skip_plain(record: &[u8], mut at: usize) -> usize {
-    while let Some(word) = record.get(at..at + 8) {
-        let word = u64::from_le_bytes(word.try_into().expect("the word has eight bytes"));
-        match specials(word) {
-            0 => at += 8,
+    while let Some(block) = record.get(at..at + 16) {
+        match specials(u128::from_le_bytes(block.try_into().expect("the block has this length"))) {
+            0 => at += 16,
             found => return at + found.trailing_zeros() as usize / 8,
         }
     }
@@ -65,25 +64,33 @@ fn skip_plain(record: &[u8], mut at: usize) -> usize {
     at
 }
 
-/// Not 0 if one of the eight bytes is not plain; the lowest bit set is the high bit of the first of them. A borrow may
-/// mark bytes above that one, never below ("determine if a word has a byte less than n").
+/// Not 0 if one of the sixteen bytes is not plain; the lowest bit set is the high bit of the first of them. A borrow
+/// may mark bytes above that one, never below ("determine if a word has a byte less than n").
 #[inline]
-fn specials(word: u64) -> u64 {
-    const LOW: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = LOW << 7;
-    let quote = word ^ (LOW * b'"' as u64);
-    let backslash = word ^ (LOW * b'\\' as u64);
-    let is_zero = |bytes: u64| bytes.wrapping_sub(LOW) & !bytes;
-    let control = word.wrapping_sub(LOW * 0x20) & !word;
+fn specials(block: u128) -> u128 {
+    const LOW: u128 = u128::from_le_bytes([1; 16]);
+    const HIGH: u128 = LOW << 7;
+    let quote = block ^ (LOW * b'"' as u128);
+    let backslash = block ^ (LOW * b'\\' as u128);
+    let is_zero = |bytes: u128| bytes.wrapping_sub(LOW) & !bytes;
+    let control = block.wrapping_sub(LOW * 0x20) & !block;
     (is_zero(quote) | is_zero(backslash) | control) & HIGH
 }
 
-/// Scans from behind the opening quote to the closing one.
+/// Scans from behind the opening quote to the closing one. Most strings are short and have no escapes.
+#[inline]
 pub(super) fn scan(record: &[u8], start: usize) -> Result<Text, Fault> {
-    let mut at = start;
+    let at = skip_plain(record, start);
+    if record.get(at) == Some(&b'"') && at - start <= STRING_MAX_BYTES {
+        return Ok(Text::plain(start, at));
+    }
+    scan_special(record, start, at)
+}
+
+/// [`scan`], with everything up to `at` seen to be plain.
+fn scan_special(record: &[u8], start: usize, mut at: usize) -> Result<Text, Fault> {
     let mut saved = 0;
     loop {
-        at = skip_plain(record, at);
         match record.get(at) {
             Some(b'"') => break,
             Some(b'\\') => {
@@ -94,6 +101,7 @@ pub(super) fn scan(record: &[u8], start: usize) -> Result<Text, Fault> {
             Some(_) => return Err(Fault::grammar(at, "a control character inside a string")),
             None => return Err(Fault::grammar(at, "the record ends inside a string")),
         }
+        at = skip_plain(record, at);
     }
     let decoded_bytes = at - start - saved;
     if decoded_bytes > STRING_MAX_BYTES {

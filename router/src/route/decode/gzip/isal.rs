@@ -6,7 +6,11 @@ use router_isal::Inflate;
 use std::io::{self, BufRead, Read};
 
 pub(super) enum Member<B> {
-    Body { stored: B, inflate: Inflate, ended: bool },
+    Body {
+        stored: B,
+        inflate: Inflate,
+        ended: bool,
+    },
     /// The header is none: reading says why.
     Headless(GzDecoder<B>),
 }
