@@ -276,6 +276,7 @@ impl Scanner {
     }
 
     /// Reads `"key" :`. Returns where the value starts and which path leads there.
+    #[inline]
     fn key(&mut self, record: &[u8], at: usize) -> Result<(usize, Path), Fault> {
         let frame = self.frames.last_mut().expect("keys are read inside an object");
         let (end, path) = match self.shapes.guess(frame.shape, frame.last, record, at) {
@@ -297,6 +298,7 @@ impl Scanner {
     }
 
     /// Reads a key that was not guessed. Returns where it ends.
+    #[inline(never)]
     fn unexpected_key(&mut self, record: &[u8], at: usize) -> Result<(usize, Path), Fault> {
         if record.get(at) != Some(&b'"') {
             return Err(Fault::grammar(at, "expected a key in double quotes"));

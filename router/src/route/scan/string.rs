@@ -50,7 +50,7 @@ const PLAIN: [bool; 256] = {
 };
 
 /// The first byte from `at` on that is not plain.
-#[inline]
+#[inline(always)]
 fn skip_plain(record: &[u8], mut at: usize) -> usize {
     while let Some(block) = record.get(at..at + 16) {
         match specials(u128::from_le_bytes(block.try_into().expect("the block has this length"))) {
@@ -66,7 +66,7 @@ fn skip_plain(record: &[u8], mut at: usize) -> usize {
 
 /// Not 0 if one of the sixteen bytes is not plain; the lowest bit set is the high bit of the first of them. A borrow
 /// may mark bytes above that one, never below ("determine if a word has a byte less than n").
-#[inline]
+#[inline(always)]
 fn specials(block: u128) -> u128 {
     const LOW: u128 = u128::from_le_bytes([1; 16]);
     const HIGH: u128 = LOW << 7;
@@ -78,7 +78,7 @@ fn specials(block: u128) -> u128 {
 }
 
 /// Scans from behind the opening quote to the closing one. Most strings are short and have no escapes.
-#[inline]
+#[inline(always)]
 pub(super) fn scan(record: &[u8], start: usize) -> Result<Text, Fault> {
     let at = skip_plain(record, start);
     if record.get(at) == Some(&b'"') && at - start <= STRING_MAX_BYTES {
@@ -88,6 +88,7 @@ pub(super) fn scan(record: &[u8], start: usize) -> Result<Text, Fault> {
 }
 
 /// [`scan`], with everything up to `at` seen to be plain.
+#[inline(never)]
 fn scan_special(record: &[u8], start: usize, mut at: usize) -> Result<Text, Fault> {
     let mut saved = 0;
     loop {
