@@ -13,9 +13,9 @@ const SHAPES_MAX: usize = 16_384;
 /// Longest key held.
 const KEY_MAX_BYTES: usize = 128;
 
-/// What stands for "the elements of this array" among the children of a path. No key is held under it: as written,
-/// each starts with a quote.
-const ELEMENT: &[u8] = b"[";
+/// What stands for "the elements of this array" among the children of a path. It may be guessed where a key is due, so
+/// it is a byte that UTF-8 never has: no record can match it.
+const ELEMENT: &[u8] = b"\xff";
 
 /// A path, or `NONE`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
