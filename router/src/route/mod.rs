@@ -15,3 +15,6 @@ pub mod quarantined;
 pub mod routing_id;
 pub mod scan;
 pub mod sketching;
+
+#[cfg(test)]
+mod oracle;

@@ -1,4 +1,4 @@
-use super::*;
+use super::super::*;
 use common::quarantine::Reason;
 use proptest::prelude::*;
 
