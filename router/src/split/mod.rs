@@ -194,3 +194,6 @@ fn write_new(path: &Path, content: &mut impl Read) -> anyhow::Result<()> {
 pub fn default_keys() -> KeyLayout {
     KeyLayout { routed: "routed/".into(), seals: "seals/".into(), quarantine: "quarantine/".into() }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,3 +1,5 @@
+mod properties;
+
 use super::*;
 use common::settings::{DropRule, EventRules};
 use flate2::read::MultiGzDecoder;

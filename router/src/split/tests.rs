@@ -1,0 +1,65 @@
+use super::*;
+use common::settings::RouterSettings;
+use std::io::Write as _;
+
+/// Every file below a folder, by its path there.
+fn tree(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(&next).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let content = fs::read(&path).expect("a file");
+                files.insert(path.strip_prefix(folder).expect("below it").to_owned(), content);
+            }
+        }
+    }
+    files
+}
+
+fn gzip(text: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(text).expect("in memory");
+    encoder.finish().expect("in memory")
+}
+
+#[test]
+fn workers_and_the_order_of_files_change_no_byte_of_what_is_written() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let text =
+        |stream: fixtures::Stream| stream.flat_map(|line| [&line.bytes[..], b"\n"].concat()).collect::<Vec<u8>>();
+    let mut files = Vec::new();
+    for n in 0..7 {
+        let path = folder.path().join(format!("{n}.json"));
+        let stored = match n % 3 {
+            0 => gzip(&text(fixtures::shop(n, 400))),
+            1 => zstd::encode_all(&text(fixtures::hostile(n, 300, 9))[..], 1).expect("in memory"),
+            _ => text(fixtures::shop(n, 50 + n * 100)),
+        };
+        fs::write(&path, stored).expect("written");
+        files.push(path);
+    }
+    let settings = RouterSettings { part_max_bytes: 20_000, buffer_bytes: 50_000, ..RouterSettings::default() };
+    let rules = Rules::new(&settings, &default_keys());
+    let split_with = |files: &[PathBuf], workers: usize| {
+        let out = tempfile::tempdir().expect("a folder");
+        let mut order = Vec::new();
+        split_all(&rules, files, out.path(), None, workers, &|_| {}, |file, report| {
+            report.expect("split");
+            order.push(file.to_owned());
+        });
+        assert_eq!(order, files, "reported in the order given");
+        tree(out.path())
+    };
+    let expected = split_with(&files, 1);
+    let seals = expected.keys().filter(|path| path.starts_with("seals")).count();
+    assert!(seals == files.len() && expected.len() > 50, "{seals} seals, {} files", expected.len());
+    for workers in [2, 3, 16] {
+        assert_eq!(split_with(&files, workers), expected, "{workers} workers");
+    }
+    files.reverse();
+    assert_eq!(split_with(&files, 3), expected, "the files in another order");
+}
