@@ -6,29 +6,42 @@ use memchr::memchr2;
 /// Bytes that lineage adds to a record at most: `"_lr":{"s":"…32…","l":…20…},`.
 pub const LINEAGE_MAX_BYTES: usize = 80;
 
-/// Appends a record to a part: one line, `{"_lr":{"s":source id,"l":line},…`.
+/// Makes the lines of parts from the records of one source object: `{"_lr":{"s":source id,"l":line},…`.
 ///
 /// The record's own bytes stay as they are, except that raw line breaks between its tokens become
 /// spaces (valid JSON has them nowhere else), so that a part is one record per line, always.
-pub fn append(out: &mut Vec<u8>, record: &[u8], lineage: Option<&SourceId>, line: u64) {
-    let mut from = out.len();
-    match lineage {
-        None => out.extend_from_slice(record),
-        Some(source_id) => {
-            let is_empty = record[1..].trim_ascii_start() == b"}";
-            out.extend_from_slice(b"{\"_lr\":{\"s\":\"");
-            out.extend_from_slice(source_id.as_str().as_bytes());
-            out.extend_from_slice(b"\",\"l\":");
-            out.extend_from_slice(itoa::Buffer::new().format(line).as_bytes());
-            out.extend_from_slice(if is_empty { b"}" } else { b"}," });
-            out.extend_from_slice(&record[1..]);
+pub struct Lineage {
+    /// The member up to the line; empty without lineage. Behind `constant` it is the record's own.
+    member: Vec<u8>,
+    constant: usize,
+    /// A record whose line breaks were taken out.
+    unbroken: Vec<u8>,
+}
+
+impl Lineage {
+    /// Lineage of this source object, or none.
+    pub fn new(source_id: Option<&SourceId>) -> Self {
+        let member = source_id.map_or_else(Vec::new, |id| format!("{{\"_lr\":{{\"s\":\"{id}\",\"l\":").into_bytes());
+        Self { constant: member.len(), member, unbroken: Vec::new() }
+    }
+
+    /// The line for a record, in pieces: nothing of it is copied, as a rule.
+    pub fn line<'a>(&'a mut self, record: &'a [u8], line: u64) -> [&'a [u8]; 3] {
+        let mut record = record;
+        if memchr2(b'\n', b'\r', record).is_some() {
+            self.unbroken.clear();
+            self.unbroken.extend(record.iter().map(|b| if matches!(b, b'\n' | b'\r') { b' ' } else { *b }));
+            record = &self.unbroken;
         }
+        if self.constant == 0 {
+            return [b"", record, b"\n"];
+        }
+        let is_empty = record[1..].trim_ascii_start() == b"}";
+        self.member.truncate(self.constant);
+        self.member.extend_from_slice(itoa::Buffer::new().format(line).as_bytes());
+        self.member.extend_from_slice(if is_empty { b"}" } else { b"}," });
+        [&self.member, &record[1..], b"\n"]
     }
-    while let Some(found) = memchr2(b'\n', b'\r', &out[from..]) {
-        out[from + found] = b' ';
-        from += found + 1;
-    }
-    out.push(b'\n');
 }
 
 #[cfg(test)]
@@ -37,8 +50,7 @@ mod tests {
 
     fn routed(record: &str, lineage: bool) -> String {
         let source_id = SourceId::new("raw", "k", "e");
-        let mut out = Vec::new();
-        append(&mut out, record.as_bytes(), lineage.then_some(&source_id), u64::MAX);
+        let out = Lineage::new(lineage.then_some(&source_id)).line(record.as_bytes(), u64::MAX).concat();
         assert!(out.len() <= record.len() + LINEAGE_MAX_BYTES + 1);
         String::from_utf8(out).expect("UTF-8").replace(source_id.as_str(), "S")
     }

@@ -5,8 +5,8 @@ use base64::prelude::BASE64_STANDARD;
 use common::quarantine::{QuarantinedRecord, Reason};
 use common::source::SourceObject;
 
-/// Appends one quarantine line.
-pub fn append(out: &mut Vec<u8>, place: Place<'_>, reason: Reason, detail: String, raw: &[u8]) {
+/// One quarantine line.
+pub fn line(place: Place<'_>, reason: Reason, detail: String, raw: &[u8]) -> Vec<u8> {
     let (text, encoded) = match std::str::from_utf8(raw) {
         Ok(text) => (Some(text.to_owned()), None),
         Err(_) => (None, Some(BASE64_STANDARD.encode(raw))),
@@ -22,8 +22,9 @@ pub fn append(out: &mut Vec<u8>, place: Place<'_>, reason: Reason, detail: Strin
         raw: text,
         raw_base64: encoded,
     };
-    serde_json::to_writer(&mut *out, &record).expect("a Vec takes every write, and the keys are strings");
-    out.push(b'\n');
+    let mut line = serde_json::to_vec(&record).expect("a Vec takes every write, and the keys are strings");
+    line.push(b'\n');
+    line
 }
 
 /// Where a quarantined record stands.

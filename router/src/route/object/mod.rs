@@ -5,7 +5,7 @@ use super::decode::{decode, is_damage};
 use super::drop_rules::DropRules;
 use super::fixed::{FixedPrefixes, FixedType};
 use super::framing::{Fault, Framed, Frames};
-use super::lineage;
+use super::lineage::{LINEAGE_MAX_BYTES, Lineage};
 use super::pieces::{Piece, Pieces, Workbench};
 use super::quarantined::{self, Place};
 use super::routing_id::routing_id;
@@ -145,6 +145,7 @@ struct Routing<'a> {
     scanner: Scanner,
     fixed: FixedType<'a>,
     classifier: Classifier<'a>,
+    lineage: Lineage,
     sketches: Sketches,
     pieces: Pieces<'a>,
     streams: Streams,
@@ -189,6 +190,7 @@ impl<'a> Routing<'a> {
         Ok(Self {
             rules,
             source,
+            lineage: Lineage::new(settings.lineage.then(|| source.id()).as_ref()),
             source_id: source.id(),
             generation,
             scanner: Scanner::new(Pointers::new(&settings.event_type).watching(rules.drops.pointers()), rules.sketch),
@@ -268,11 +270,9 @@ impl<'a> Routing<'a> {
             self.sketches.fold(event, self.scanner.tape(), framed.bytes);
         }
         self.counts.routed += 1;
-        let source_id = self.rules.settings.lineage.then_some(&self.source_id);
         let stream = self.streams.event(event);
-        self.pieces.append(stream, self.rules.settings.part_codec, |out| {
-            lineage::append(out, framed.bytes, source_id, framed.line)
-        })
+        let line = self.lineage.line(framed.bytes, framed.line);
+        self.pieces.append(stream, self.rules.settings.part_codec, &line)
     }
 
     /// What framing alone says against a record. A broken one that is kept whole is left to the scanner, which
@@ -300,7 +300,7 @@ impl<'a> Routing<'a> {
         if let Some(length) = framed.oversize {
             return Some(format!("the record has {length} bytes, its beginning is kept here"));
         }
-        let routed = framed.bytes.len() + lineage::LINEAGE_MAX_BYTES;
+        let routed = framed.bytes.len() + LINEAGE_MAX_BYTES;
         if routed * 2 <= RECORD_MAX_BYTES {
             return None;
         }
@@ -315,7 +315,8 @@ impl<'a> Routing<'a> {
         let (source, generation) = (self.source, self.generation);
         let place = Place { source, generation, line: framed.line, offset: framed.offset };
         let stream = self.streams.reason(reason);
-        self.pieces.append(stream, PartCodec::Gzip, |out| quarantined::append(out, place, reason, why, framed.bytes))
+        let line = quarantined::line(place, reason, why, framed.bytes);
+        self.pieces.append(stream, PartCodec::Gzip, &[&line])
     }
 
     fn finish(mut self) -> Result<RoutedObject, RouteError> {

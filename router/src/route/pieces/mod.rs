@@ -58,8 +58,7 @@ pub struct Pieces<'a> {
     bench: &'a mut Workbench,
     streams: Vec<Stream>,
     arena: Arena,
-    /// The record being appended, and the block being compressed.
-    record: Vec<u8>,
+    /// The block being compressed.
     block: Vec<u8>,
     piece_max: u64,
     budget: usize,
@@ -95,21 +94,21 @@ impl<'a> Pieces<'a> {
     /// streams together take at most `budget` bytes and one record.
     pub fn new(bench: &'a mut Workbench, piece_max: u64, budget: usize) -> io::Result<Self> {
         bench.spool.restart()?;
-        let (arena, record, block) = (Arena::default(), Vec::new(), Vec::new());
-        Ok(Self { bench, streams: Vec::new(), arena, record, block, piece_max, budget })
+        let (arena, block) = (Arena::default(), Vec::new());
+        Ok(Self { bench, streams: Vec::new(), arena, block, piece_max, budget })
     }
 
-    /// Appends one record to a stream, which is the next new one or a known one, always with the same codec: `write`
-    /// adds the record's bytes, newline included.
-    pub fn append(&mut self, stream: usize, codec: PartCodec, write: impl FnOnce(&mut Vec<u8>)) -> io::Result<()> {
+    /// Appends one record, newline included and in any number of pieces, to a stream: the next new one or a known one,
+    /// always with the same codec.
+    pub fn append(&mut self, stream: usize, codec: PartCodec, record: &[&[u8]]) -> io::Result<()> {
         if self.streams.len() == stream {
             self.streams.push(Stream::new(codec));
         }
         let s = &mut self.streams[stream];
-        self.record.clear();
-        write(&mut self.record);
-        self.arena.append(&mut s.raw, &self.record);
-        s.bytes += self.record.len() as u64;
+        for bytes in record {
+            self.arena.append(&mut s.raw, bytes);
+            s.bytes += bytes.len() as u64;
+        }
         s.records += 1;
         if s.bytes >= self.piece_max {
             self.finish_piece(stream)?;

@@ -16,7 +16,7 @@ fn write(
     let mut bench = workbench();
     let mut pieces = Pieces::new(&mut bench, piece_max, budget).expect("an empty spool");
     for (stream, record) in records {
-        pieces.append(*stream, codec, |out| out.extend_from_slice(record)).expect("spooled");
+        pieces.append(*stream, codec, &[record]).expect("spooled");
     }
     let finished = pieces.finish().expect("finished");
     (bench, finished)
@@ -89,7 +89,7 @@ fn a_workbench_starts_each_object_from_nothing() {
     let mut bench = workbench();
     for text in ["first", "second"] {
         let mut pieces = Pieces::new(&mut bench, 100, 1_000).expect("restarted");
-        pieces.append(0, PartCodec::Gzip, |out| out.extend_from_slice(text.as_bytes())).expect("spooled");
+        pieces.append(0, PartCodec::Gzip, &[text.as_bytes()]).expect("spooled");
         let finished = pieces.finish().expect("finished");
         assert_eq!(content(&bench, PartCodec::Gzip, &finished[0][0]), text.as_bytes());
         assert_eq!(finished[0][0].extents[0].at, 0);
