@@ -12,7 +12,7 @@ pub(super) enum Member<B> {
         ended: bool,
     },
     /// The header is none: reading says why.
-    Headless(GzDecoder<B>),
+    Headless(Box<GzDecoder<B>>),
 }
 
 impl<B: BufRead> Member<B> {
@@ -24,7 +24,7 @@ impl<B: BufRead> Member<B> {
         let begun = GzDecoder::new(stored);
         match begun.header() {
             Some(_) => Self::Body { stored: begun.into_inner(), inflate, ended: false },
-            None => Self::Headless(begun),
+            None => Self::Headless(Box::new(begun)),
         }
     }
 
