@@ -92,7 +92,7 @@ class Builds:
 
 
 def settings_file(scratch):
-    """Settings that say nothing: with a file there, LOG_ROUTER_ROUTER_GZIP_LEVEL sets the level of `router split`."""
+    """Settings that say nothing: with a file there, `router split` takes LOG_ROUTER_ROUTER_… from the environment."""
     path = scratch / "settings.toml"
     path.write_text(
         '[raw]\nbucket = "raw"\nqueue = "raw"\n[routed]\nbucket = "routed"\nqueue = "routed"\n'

@@ -39,32 +39,27 @@ class Contenders:
     def _routers(self):
         router, known = self.builds.router(), self.builds.router_options()
         self._router("router gzip:2", router)
-        self._router("router gzip:1", router, level=1)
-        wanted = {
-            "router zstd:1": ("--part-codec", "zstd", "--zstd-level", "1"),
-            "router gzip:2, no lineage": ("--no-lineage",),
-            "router gzip:2, no sketch": ("--no-sketch",),
-        }
-        for name, options in wanted.items():
-            unknown = [option for option in options if option.startswith("--") and option not in known]
-            if unknown:
-                self.absent[name] = f"`router split` has no {unknown[0]}"
-            else:
-                self._router(name, router, *options)
+        self._router("router gzip:1", router, gzip_level=1)
+        self._router("router zstd:1", router, part_codec="zstd", zstd_level=1)
+        self._router("router gzip:2, no lineage", router, "--no-lineage")
+        if "--no-sketch" in known:
+            self._router("router gzip:2, no sketch", router, "--no-sketch")
+        else:
+            self.absent["router gzip:2, no sketch"] = "`router split` has no --no-sketch"
         isal, why = self.builds.router_isal()
         if isal:
-            self._router("router isal:1", isal, level=1)
+            self._router("router isal:1", isal, gzip_level=1)
         else:
             self.absent["router isal:1"] = why
 
-    def _router(self, name, router, *options, level=2):
-        settings = settings_file(self.builds.scratch)
+    def _router(self, name, router, *options, **settings):
+        file = settings_file(self.builds.scratch)
+        env = {f"LOG_ROUTER_ROUTER_{key.upper()}": str(value) for key, value in {"gzip_level": 2, **settings}.items()}
 
         def command(data, out):
-            where = [data.file, "-o", out, "--event-type", data.pointer]
-            return [router, "--config", settings, "split", *where, *options]
+            return [router, "--config", file, "split", data.file, "-o", out, "--event-type", data.pointer, *options]
 
-        self.all.append(Contender(name, command, {"LOG_ROUTER_ROUTER_GZIP_LEVEL": str(level)}))
+        self.all.append(Contender(name, command, env))
 
     def _floors(self):
         floor = self.builds.floor()

@@ -6,7 +6,7 @@ use std::error::Error;
 use std::path::PathBuf;
 
 const USAGE: &str = "usage: floor FILE.gz -o DIR --key POINTER [--codec gzip:LEVEL|zstd:LEVEL|isal:LEVEL] \
-                     [--decoder zlib-rs|isal] [--block-kib 256]";
+                     [--decoder zlib-rs|isal] [--block-kib N]";
 
 pub struct Args {
     pub file: PathBuf,
@@ -20,7 +20,7 @@ pub struct Args {
 }
 
 pub fn parse(mut words: impl Iterator<Item = String>) -> Result<Args, Box<dyn Error>> {
-    let (mut file, mut out, mut key, mut codec, mut decoder, mut block) = (None, None, None, None, None, 256);
+    let (mut file, mut out, mut key, mut codec, mut decoder, mut block) = (None, None, None, None, None, None);
     while let Some(word) = words.next() {
         let mut value = || words.next().ok_or_else(|| format!("{word} needs a value\n{USAGE}"));
         match word.as_str() {
@@ -28,7 +28,7 @@ pub fn parse(mut words: impl Iterator<Item = String>) -> Result<Args, Box<dyn Er
             "--key" => key = Some(value()?),
             "--codec" => codec = Some(value()?.parse()?),
             "--decoder" => decoder = Some(value()?.parse()?),
-            "--block-kib" => block = value()?.parse()?,
+            "--block-kib" => block = Some(value()?.parse::<usize>()? << 10),
             _ if file.is_none() && !word.starts_with('-') => file = Some(PathBuf::from(word)),
             _ => return Err(format!("{word} is not known\n{USAGE}").into()),
         }
@@ -42,6 +42,6 @@ pub fn parse(mut words: impl Iterator<Item = String>) -> Result<Args, Box<dyn Er
         key: members.split('/').map(|name| name.replace("~1", "/").replace("~0", "~")).collect(),
         codec,
         decoder: decoder.unwrap_or(codec.own_decoder()),
-        block: block << 10,
+        block: block.unwrap_or(codec.own_block()),
     })
 }

@@ -38,6 +38,11 @@ impl Codec {
         if matches!(self, Self::Isal(_)) { Decoder::Isal } else { Decoder::ZlibRs }
     }
 
+    /// Raw bytes that the router compresses at a time with this codec.
+    pub fn own_block(self) -> usize {
+        if matches!(self, Self::Zstd(_)) { 1 << 20 } else { 256 << 10 }
+    }
+
     pub fn extension(self) -> &'static str {
         if matches!(self, Self::Zstd(_)) { "zst" } else { "gz" }
     }

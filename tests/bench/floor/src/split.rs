@@ -26,6 +26,7 @@ struct Splitter<'a> {
     key: Vec<&'a str>,
     encoder: Encoder,
     by_type: HashMap<Vec<u8>, usize, RandomState>,
+    /// All of them keep their buffer: a floor has no limit on memory.
     streams: Vec<Stream>,
     lines: u64,
     written: u64,
