@@ -15,6 +15,7 @@ const LAST_BLOCK: [u8; 2] = [3, 0];
 pub enum Codec {
     Gzip(u32),
     Zstd(i32),
+    #[cfg(feature = "isal")]
     Isal(u32),
 }
 
@@ -26,8 +27,11 @@ impl FromStr for Codec {
         match level {
             Some(("gzip", level)) => Ok(Self::Gzip(level.into())),
             Some(("zstd", level)) => Ok(Self::Zstd(level.into())),
+            #[cfg(feature = "isal")]
             Some(("isal", level)) => Ok(Self::Isal(level.into())),
-            _ => Err(format!("codec {text:?} is not known: write it like gzip:2, zstd:1 or isal:1")),
+            _ => {
+                Err(format!("codec {text:?} is not known: write it like gzip:2, zstd:1 or, with feature isal, isal:1"))
+            }
         }
     }
 }
@@ -35,7 +39,11 @@ impl FromStr for Codec {
 impl Codec {
     /// The decoder of the same library.
     pub fn own_decoder(self) -> Decoder {
-        if matches!(self, Self::Isal(_)) { Decoder::Isal } else { Decoder::ZlibRs }
+        match self {
+            Self::Gzip(_) | Self::Zstd(_) => Decoder::ZlibRs,
+            #[cfg(feature = "isal")]
+            Self::Isal(_) => Decoder::Isal,
+        }
     }
 
     /// Raw bytes that the router compresses at a time with this codec.
@@ -84,8 +92,6 @@ impl Encoder {
             }
             #[cfg(feature = "isal")]
             Codec::Isal(level) => Library::Isal(crate::isal::Deflate::new(level)?),
-            #[cfg(not(feature = "isal"))]
-            Codec::Isal(_) => return Err("this floor was built without the feature isal".into()),
         };
         Ok(Self { library, out: Vec::new() })
     }
