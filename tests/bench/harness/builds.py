@@ -50,15 +50,8 @@ class Builds:
         return self._router
 
     def router_isal(self):
-        """The router with ISA-L, or None and why not."""
-        router = next(package for package in self.metadata["packages"] if package["name"] == "router")
-        if "isal" not in router["features"]:
-            return None, "the router has no feature `isal`"
-        if self.isal_missing:
-            return None, f"not installed: {', '.join(self.isal_missing)}"
-        options = ("--features", "isal")
-        self._router_isal = self._router_isal or self._product("router", "router", "router-isal", *options)
-        return self._router_isal, ""
+        self._router_isal = self._router_isal or self._product("router", "router", "router-isal", "--features", "isal")
+        return self._router_isal
 
     def generate(self):
         return self._product("fixtures", "generate", "generate")
@@ -85,20 +78,6 @@ class Builds:
             quietly([python, "-m", "pip", "install", "--quiet", "--requirement", wanted])
             self._python = python
         return self._python
-
-    def router_options(self):
-        """The options that this router's `split` knows."""
-        return subprocess.check_output([self.router(), "split", "--help"], text=True)
-
-
-def settings_file(scratch):
-    """Settings that say nothing: with a file there, `router split` takes LOG_ROUTER_ROUTER_… from the environment."""
-    path = scratch / "settings.toml"
-    path.write_text(
-        '[raw]\nbucket = "raw"\nqueue = "raw"\n[routed]\nbucket = "routed"\nqueue = "routed"\n'
-        '[router]\nevent_type = ["/event"]\n[loader]\ndatabase = "dev"\nworkgroup = "none"\n'
-    )
-    return path
 
 
 def version_of(program):

@@ -4,7 +4,7 @@ import os
 import shutil
 from dataclasses import dataclass, field
 
-from harness.builds import BENCH, settings_file
+from harness.builds import BENCH
 
 PEERS = BENCH / "peers"
 
@@ -37,29 +37,22 @@ class Contenders:
         return next(contender for contender in self.all if contender.name == name)
 
     def _routers(self):
-        router, known = self.builds.router(), self.builds.router_options()
-        self._router("router gzip:2", router)
-        self._router("router gzip:1", router, gzip_level=1)
-        self._router("router zstd:1", router, part_codec="zstd", zstd_level=1)
-        self._router("router gzip:2, no lineage", router, "--no-lineage")
-        if "--no-sketch" in known:
-            self._router("router gzip:2, no sketch", router, "--no-sketch")
+        router = self.builds.router()
+        self._router("router gzip:2", router, "--gzip-level", "2")
+        self._router("router gzip:1", router, "--gzip-level", "1")
+        self._router("router zstd:1", router, "--part-codec", "zstd", "--zstd-level", "1")
+        self._router("router gzip:2, no lineage", router, "--gzip-level", "2", "--no-lineage")
+        self._router("router gzip:2, no sketch", router, "--gzip-level", "2", "--no-sketch")
+        if self.builds.isal_missing:
+            self.absent["router isal:1"] = f"not installed: {', '.join(self.builds.isal_missing)}"
         else:
-            self.absent["router gzip:2, no sketch"] = "`router split` has no --no-sketch"
-        isal, why = self.builds.router_isal()
-        if isal:
-            self._router("router isal:1", isal, gzip_level=1)
-        else:
-            self.absent["router isal:1"] = why
+            self._router("router isal:1", self.builds.router_isal(), "--gzip-level", "1")
 
-    def _router(self, name, router, *options, **settings):
-        file = settings_file(self.builds.scratch)
-        env = {f"LOG_ROUTER_ROUTER_{key.upper()}": str(value) for key, value in {"gzip_level": 2, **settings}.items()}
-
+    def _router(self, name, router, *options):
         def command(data, out):
-            return [router, "--config", file, "split", data.file, "-o", out, "--event-type", data.pointer, *options]
+            return [router, "split", data.file, "-o", out, "--event-type", data.pointer, *options]
 
-        self.all.append(Contender(name, command, env))
+        self.all.append(Contender(name, command))
 
     def _floors(self):
         floor = self.builds.floor()

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import time
 from dataclasses import dataclass
 
 
@@ -24,7 +25,7 @@ def run(command, cores, log, env=None, feed=None):
     """
     feeder = feed and subprocess.Popen(feed, stdout=subprocess.PIPE)
     with open(log, "wb") as output:
-        started = os.times().elapsed
+        started = time.monotonic()
         child = subprocess.Popen(
             command,
             stdin=feeder.stdout if feeder else subprocess.DEVNULL,
@@ -37,7 +38,7 @@ def run(command, cores, log, env=None, feed=None):
             feeder.stdout.close()
         _, status, usage = os.wait4(child.pid, 0)
         child.returncode = os.waitstatus_to_exitcode(status)
-        wall = os.times().elapsed - started
+        wall = time.monotonic() - started
     if feeder:
         feeder.wait()
     if child.returncode != 0:
