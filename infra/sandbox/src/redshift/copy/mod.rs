@@ -2,16 +2,16 @@
 //! surrounding transaction's work; what went wrong is handed back so that it can be written down after the rollback.
 
 mod convert;
+mod decompress;
 mod jsonpaths;
 mod log;
 mod manifest;
 mod records;
 mod shred;
 
-use std::io::{BufReader, Read};
+use std::io::{self, Read};
 use std::sync::Arc;
 
-use flate2::bufread::MultiGzDecoder;
 use rusqlite::types::{ToSql, ToSqlOutput};
 use rusqlite::{Connection, Statement};
 
@@ -24,8 +24,9 @@ use super::values::timestamp::now_micros;
 use super::warehouse::Stop;
 use super::{ObjectSource, ObjectSourceError};
 use convert::{Cell, convert};
+use decompress::{Bytes, decompressed};
 use manifest::{SourceFile, parse_url};
-use records::{Record, Records};
+use records::{Record, RecordError, Records};
 use shred::Shredder;
 
 pub(crate) use log::{LAST_QUERY_ID, LOG_SCHEMA, LoadError, LoadRecord, write_log};
@@ -138,13 +139,12 @@ impl<'a> Load<'a> {
         Ok(loaded)
     }
 
-    fn open(&self, file: &SourceFile) -> SqlResult<Option<Box<dyn Read + Send>>> {
+    fn open(&self, file: &SourceFile) -> SqlResult<Option<Bytes>> {
         match self.context.objects.open(&file.bucket, &file.key) {
-            Ok(reader) if self.statement.gzip => {
-                Ok(Some(Box::new(MultiGzDecoder::new(BufReader::with_capacity(256 * 1024, reader)))))
+            Ok(reader) => {
+                decompressed(self.statement.compression, reader).map(Some).map_err(|error| unreadable(file, &error))
             }
-            Ok(reader) => Ok(Some(reader)),
-            Err(ObjectSourceError::Io(error)) => Err(SqlError::new(format!("cannot read {}: {error}", file.url()))),
+            Err(ObjectSourceError::Io(error)) => Err(unreadable(file, &error)),
             Err(_) if file.mandatory && self.statement.manifest => Err(SqlError::new(format!(
                 "Mandatory url is not present in manifest file. The missing file is {}",
                 file.url()
@@ -184,7 +184,8 @@ impl<'a> Load<'a> {
                         failure
                     }
                 },
-                Err(failure) => failure,
+                Err(RecordError::Wrong(failure)) => failure,
+                Err(RecordError::Unreadable(error)) => return Err(unreadable(file, &error)),
             };
             let fatal = failure.fatal;
             log.errors.push(LoadError { file: file.url(), ..failure });
@@ -244,6 +245,11 @@ fn targets(relation: &Relation, statement: &CopyStatement) -> SqlResult<Vec<Colu
         targets.push(column.clone());
     }
     Ok(targets)
+}
+
+/// Of a file that cannot be read the statement tells, not the views of load errors: no record is known to be wrong.
+fn unreadable(file: &SourceFile, error: &io::Error) -> SqlError {
+    SqlError::new(format!("{error}. S3 key being read : {}", file.url()))
 }
 
 /// Manifests and JSONPaths files: small, whole, never compressed.

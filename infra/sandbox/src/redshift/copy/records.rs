@@ -1,6 +1,6 @@
 //! One root value after another from a byte stream: separated by any white space or none, at most 4 MB each.
 
-use std::io::Read;
+use std::io::{self, Read};
 
 use super::log::LoadError;
 use super::shred::{ShredError, Shredder};
@@ -31,6 +31,14 @@ pub(super) struct Records {
     found: Vec<Option<(usize, usize)>>,
 }
 
+/// Why there is no next record.
+pub(super) enum RecordError {
+    /// It is no record, or none that loads.
+    Wrong(LoadError),
+    /// The file ends here for whoever reads it.
+    Unreadable(io::Error),
+}
+
 /// What was found at the start of a record, before it is taken.
 enum Found {
     End,
@@ -51,7 +59,7 @@ impl Records {
     }
 
     /// The next record's values, or why there are none; after an error reading goes on behind it.
-    pub(super) fn next<'b>(&'b mut self, shredder: &Shredder) -> Result<Option<Record<'b>>, LoadError> {
+    pub(super) fn next<'b>(&'b mut self, shredder: &Shredder) -> Result<Option<Record<'b>>, RecordError> {
         let found = self.find(shredder)?;
         let start = self.at;
         match found {
@@ -65,28 +73,31 @@ impl Records {
                 let end = json::skip_value(&self.buffer, start).unwrap_or(self.buffer.len());
                 self.advance(end);
                 let message = "Invalid JSONPath format: Not an array or index out of range.";
-                Err(LoadError::in_record(self.line, 1216, message))
+                Err(RecordError::Wrong(LoadError::in_record(self.line, 1216, message)))
             }
             Found::Junk => {
                 let end = self.buffer[start..].iter().position(|b| matches!(b, b'{' | b'[' | b'\n'));
                 self.advance(end.map_or(self.buffer.len(), |offset| start + offset.max(1)));
-                Err(LoadError::in_record(self.line, 1216, "Invalid JSON: only white space may stand between objects"))
+                let message = "Invalid JSON: only white space may stand between objects";
+                Err(RecordError::Wrong(LoadError::in_record(self.line, 1216, message)))
             }
             Found::Malformed(reason) => {
                 // What follows the error may belong to it up to the end of its line.
                 let end =
                     memchr::memchr(b'\n', &self.buffer[start..]).map_or(self.buffer.len(), |offset| start + offset);
                 self.advance(end);
-                Err(LoadError::in_record(self.line, 1216, format!("Invalid JSON: {reason}")))
+                let message = format!("Invalid JSON: {reason}");
+                Err(RecordError::Wrong(LoadError::in_record(self.line, 1216, message)))
             }
             Found::TooLarge => {
                 let message = "Input line is not valid: a JSON object or array is larger than 4 MB";
-                Err(LoadError { fatal: true, ..LoadError::in_record(self.line, 1216, message) })
+                let failure = LoadError { fatal: true, ..LoadError::in_record(self.line, 1216, message) };
+                Err(RecordError::Wrong(failure))
             }
         }
     }
 
-    fn find(&mut self, shredder: &Shredder) -> Result<Found, LoadError> {
+    fn find(&mut self, shredder: &Shredder) -> Result<Found, RecordError> {
         loop {
             let start = json::skip_space(&self.buffer, self.at);
             self.advance(start);
@@ -134,7 +145,7 @@ impl Records {
         self.at = end;
     }
 
-    fn read_more(&mut self) -> Result<(), LoadError> {
+    fn read_more(&mut self) -> Result<(), RecordError> {
         self.buffer.drain(..self.at);
         self.at = 0;
         let before = self.buffer.len();
@@ -149,8 +160,7 @@ impl Records {
             }
             Err(error) => {
                 self.ended = true;
-                let message = format!("The file cannot be read: {error}");
-                Err(LoadError { fatal: true, ..LoadError::in_record(self.line, 1200, message) })
+                Err(RecordError::Unreadable(error))
             }
         }
     }

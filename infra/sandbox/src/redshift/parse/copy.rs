@@ -13,7 +13,8 @@ pub(crate) struct CopyStatement {
     pub(crate) source: String,
     pub(crate) manifest: bool,
     pub(crate) format: CopyFormat,
-    pub(crate) gzip: bool,
+    /// One for all files of the COPY; `None` reads them as they are.
+    pub(crate) compression: Option<Compression>,
     pub(crate) time_format: TimeFormat,
     pub(crate) truncate_columns: bool,
     pub(crate) accept_any_date: bool,
@@ -45,6 +46,24 @@ pub(crate) enum TimeFormat {
     EpochMilliseconds,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Compression {
+    Gzip,
+    Bzip2,
+    Zstd,
+}
+
+impl Compression {
+    /// Its word in messages.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Compression::Gzip => "gzip",
+            Compression::Bzip2 => "bzip2",
+            Compression::Zstd => "zstd",
+        }
+    }
+}
+
 const MAX_ERROR_LIMIT: u64 = 100_000;
 
 pub(super) fn copy(reader: &mut Reader<'_>) -> SqlResult<CopyStatement> {
@@ -62,7 +81,7 @@ pub(super) fn copy(reader: &mut Reader<'_>) -> SqlResult<CopyStatement> {
         source,
         manifest: false,
         format: CopyFormat::Auto,
-        gzip: false,
+        compression: None,
         time_format: TimeFormat::Default,
         truncate_columns: false,
         accept_any_date: false,
@@ -136,7 +155,9 @@ fn option(reader: &mut Reader<'_>, copy: &mut CopyStatement, seen: &mut Seen) ->
                 copy.format = json_option(&reader.string()?)?;
             }
         }
-        "gzip" => copy.gzip = true,
+        "gzip" => compressed(copy, Compression::Gzip)?,
+        "bzip2" => compressed(copy, Compression::Bzip2)?,
+        "zstd" => compressed(copy, Compression::Zstd)?,
         "timeformat" => {
             reader.word("as");
             copy.time_format = time_format(&reader.string()?)?;
@@ -198,7 +219,15 @@ fn option(reader: &mut Reader<'_>, copy: &mut CopyStatement, seen: &mut Seen) ->
     Ok(())
 }
 
-const KNOWN: [&str; 24] = [
+fn compressed(copy: &mut CopyStatement, compression: Compression) -> SqlResult<()> {
+    match copy.compression.replace(compression) {
+        None => Ok(()),
+        // PostgreSQL's words for an option that was given already.
+        Some(_) => Err(SqlError::new("conflicting or redundant options")),
+    }
+}
+
+const KNOWN: [&str; 26] = [
     "iam_role",
     "credentials",
     "region",
@@ -206,6 +235,8 @@ const KNOWN: [&str; 24] = [
     "format",
     "json",
     "gzip",
+    "bzip2",
+    "zstd",
     "timeformat",
     "dateformat",
     "truncatecolumns",
@@ -227,9 +258,7 @@ const KNOWN: [&str; 24] = [
 
 fn refused(word: &str) -> Option<SqlError> {
     Some(match word {
-        "zstd" | "bzip2" | "lzop" => {
-            SqlError::unsupported(format!("COPY … {}", word.to_ascii_uppercase()), "write the files with gzip")
-        }
+        "lzop" => SqlError::unsupported("COPY … LZOP", "write the files with gzip, zstd or bzip2"),
         "csv" | "avro" | "parquet" | "orc" | "shapefile" | "fixedwidth" => {
             SqlError::unsupported(format!("FORMAT {}", word.to_ascii_uppercase()), "load JSON")
         }

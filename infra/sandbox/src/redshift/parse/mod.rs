@@ -15,7 +15,7 @@ use sqlparser::ast::{self, Query};
 use super::error::{SqlError, SqlResult};
 use super::sql_type::SqlType;
 
-pub(crate) use copy::{CopyFormat, CopyStatement, TimeFormat};
+pub(crate) use copy::{Compression, CopyFormat, CopyStatement, TimeFormat};
 pub(crate) use grant::{GrantStatement, GrantTarget};
 pub(crate) use name::{RelationName, fold, fold_ident, is_reserved, object_name};
 pub(crate) use reader::Reader;

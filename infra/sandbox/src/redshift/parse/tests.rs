@@ -49,14 +49,16 @@ fn copy_options_come_in_any_order() {
     assert_eq!(copy.columns, Some(vec!["a".to_owned(), "b".to_owned()]));
     assert_eq!(copy.format, CopyFormat::Paths("s3://b/p".into()));
     assert_eq!(copy.time_format, TimeFormat::Auto);
-    assert!(copy.manifest && copy.gzip && copy.no_load);
+    assert!(copy.manifest && copy.no_load);
+    assert_eq!(copy.compression, Some(Compression::Gzip));
     assert_eq!(copy.max_error, 5);
 }
 
 #[test]
 fn copy_refuses_what_it_does_not_do() {
     let with = |options: &str| error(&format!("COPY t FROM 's3://b/k' IAM_ROLE default {options}"));
-    assert!(with("JSON 'auto' ZSTD").contains("does not support COPY … ZSTD"));
+    assert!(with("JSON 'auto' LZOP").contains("does not support COPY … LZOP; write the files with gzip"));
+    assert_eq!(with("GZIP JSON 'auto' ZSTD"), "conflicting or redundant options");
     assert!(with("CSV").contains("does not support FORMAT CSV"));
     assert!(with("JSON 'auto' DELIMITER ','").contains("DELIMITER is not supported with JSON"));
     assert!(with("JSON 'auto' TIMEFORMAT 'AUTO'").contains("TIMEFORMAT 'AUTO'"));

@@ -1,5 +1,6 @@
 //! What a COPY that fails says, and where it writes it down.
 
+use super::compress::{bzip2, gzip, zstd};
 use crate::redshift::run::Grouping;
 use crate::redshift::test_bench::Bench;
 
@@ -156,5 +157,35 @@ fn missing_things_fail_with_redshifts_words() {
         bench.row("SELECT trim(error_message) FROM sys_load_error_detail"),
         "Invalid JSONPath format: Not an array or index out of range."
     );
-    assert!(fails("'s3://b/data' JSON 'auto' GZIP").starts_with("Load into table"));
+}
+
+#[test]
+fn a_file_of_another_codec_fails_the_copy_by_the_files_name_and_loads_nothing() {
+    let bench = Bench::new();
+    bench.ok("CREATE TABLE t (a INT)");
+    let text = "{\"a\":1}\n".repeat(40_000);
+    let files = [
+        ("plain", text.clone().into_bytes()),
+        ("gzip", gzip(&[&text])),
+        ("bzip2", bzip2(&[&text])),
+        ("zstd", zstd(&[&text])),
+    ];
+    for (codec, bytes) in &files {
+        bench.objects.put("data", bytes.clone());
+        for keyword in ["gzip", "bzip2", "zstd"].into_iter().filter(|keyword| keyword != codec) {
+            let error =
+                bench.fails(&format!("COPY t FROM 's3://b/data' IAM_ROLE default JSON 'auto' MAXERROR 9 {keyword}"));
+            assert!(error.starts_with(&format!("failed to inflate with {keyword}: ")), "{codec} as {keyword}: {error}");
+            assert!(error.ends_with("S3 key being read : s3://b/data"), "{error}");
+        }
+    }
+    for (codec, bytes) in &files[1..] {
+        bench.objects.put("data", &bytes[..bytes.len() - 20]);
+        let error = bench.fails(&format!("COPY t FROM 's3://b/data' IAM_ROLE default JSON 'auto' {codec}"));
+        assert!(error.starts_with(&format!("failed to inflate with {codec}: ")), "{codec} cut short: {error}");
+        bench.objects.put("data", bytes.clone());
+        bench.fails("COPY t FROM 's3://b/data' IAM_ROLE default JSON 'auto'");
+        assert_eq!(bench.row("SELECT DISTINCT error_code FROM sys_load_error_detail"), "1216", "{codec} as plain text");
+    }
+    assert_eq!(bench.row("SELECT COUNT(*) FROM t"), "0");
 }
