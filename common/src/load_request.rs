@@ -9,10 +9,11 @@ use crate::source::SourceId;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-/// The request format this code writes, and the highest it understands.
-pub const LOAD_REQUEST_VERSION: u32 = 1;
+/// The highest request format that this code understands. It writes the lowest that can say the request: 1, or 2 where
+/// the parts stay in the seal.
+pub const LOAD_REQUEST_VERSION: u32 = 2;
 
-/// Largest request body with its sketch in bytes; above it the sketch stays in the seal. SQS takes 1 MiB for a
+/// Largest request body in bytes; above it first the sketch stays in the seal, then the parts. SQS takes 1 MiB for a
 /// message and for a whole batch call (SQS developer guide, quotas-messages); older queues are set to 256 KiB.
 pub const LOAD_REQUEST_MAX_BYTES: usize = 200 * 1024;
 
@@ -29,7 +30,7 @@ pub enum Lane {
 /// One event of one source object, with all its parts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LoadRequest {
-    /// [`LOAD_REQUEST_VERSION`] at writing.
+    /// At most [`LOAD_REQUEST_VERSION`] at writing.
     pub version: u32,
     /// Whose records.
     pub source_id: SourceId,
@@ -42,10 +43,45 @@ pub struct LoadRequest {
     pub event: EventName,
     /// How it travels.
     pub lane: Lane,
-    /// May be empty: a replace that left nothing.
-    pub parts: Vec<Part>,
+    /// May be none: a replace that left nothing.
+    pub parts: PartsSource,
     /// Where the sketch is.
     pub sketch: SketchSource,
+}
+
+/// The parts themselves or, when they would not fit the message, the seal that names them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum PartsSource {
+    /// The parts.
+    Inline(Vec<Part>),
+    /// Where they are named.
+    Seal(SealedParts),
+}
+
+/// The parts of one event as its seal names them: where, and how much that is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SealedParts {
+    /// Key of the seal in the routed bucket.
+    pub seal: String,
+    /// How many parts.
+    pub count: usize,
+    /// Records over all parts.
+    pub records: u64,
+    /// Decompressed bytes over all parts.
+    pub bytes: u64,
+}
+
+impl SealedParts {
+    /// The parts of an event of the seal under `seal_key`.
+    pub fn new(seal_key: &str, event: &SealedEvent) -> Self {
+        Self {
+            seal: seal_key.to_owned(),
+            count: event.parts.len(),
+            records: event.parts.iter().map(|part| part.records).sum(),
+            bytes: event.parts.iter().map(|part| part.bytes).sum(),
+        }
+    }
 }
 
 /// The sketch itself or, when it would not fit the message, the seal that holds it.
@@ -70,20 +106,25 @@ pub enum LoadRequestError {
 }
 
 impl LoadRequest {
-    /// The request for one event of a seal. `seal_key` stands in for a sketch that is too large.
+    /// The request for one event of a seal. `seal_key` stands in for what would not fit a message, so there is none
+    /// that cannot be sent.
     pub fn new(seal: &Seal, event: &SealedEvent, seal_key: &str, lane: Lane) -> Self {
         let mut request = LoadRequest {
-            version: LOAD_REQUEST_VERSION,
+            version: 1,
             source_id: seal.source_id.clone(),
             source_time: seal.source.time,
             generation: event.since,
             event: event.event.clone(),
             lane,
-            parts: event.parts.clone(),
+            parts: PartsSource::Inline(event.parts.clone()),
             sketch: SketchSource::Inline(event.sketch.clone()),
         };
         if request.to_json().len() > LOAD_REQUEST_MAX_BYTES {
             request.sketch = SketchSource::Seal(seal_key.to_owned());
+        }
+        if request.to_json().len() > LOAD_REQUEST_MAX_BYTES {
+            request.version = 2;
+            request.parts = PartsSource::Seal(SealedParts::new(seal_key, event));
         }
         request
     }
@@ -106,14 +147,36 @@ impl LoadRequest {
         serde_json::to_string(self).expect("a load request has string keys only, so it always serialises")
     }
 
+    /// Key of the seal to be read for what the message does not hold, if there is any such thing.
+    pub fn seal_key(&self) -> Option<&str> {
+        match (&self.parts, &self.sketch) {
+            (PartsSource::Seal(SealedParts { seal, .. }), _) | (_, SketchSource::Seal(seal)) => Some(seal),
+            (PartsSource::Inline(_), SketchSource::Inline(_)) => None,
+        }
+    }
+
+    /// How many parts.
+    pub fn part_count(&self) -> usize {
+        match &self.parts {
+            PartsSource::Inline(parts) => parts.len(),
+            PartsSource::Seal(sealed) => sealed.count,
+        }
+    }
+
     /// Records over all parts.
     pub fn records(&self) -> u64 {
-        self.parts.iter().map(|part| part.records).sum()
+        match &self.parts {
+            PartsSource::Inline(parts) => parts.iter().map(|part| part.records).sum(),
+            PartsSource::Seal(sealed) => sealed.records,
+        }
     }
 
     /// Decompressed bytes over all parts.
     pub fn bytes(&self) -> u64 {
-        self.parts.iter().map(|part| part.bytes).sum()
+        match &self.parts {
+            PartsSource::Inline(parts) => parts.iter().map(|part| part.bytes).sum(),
+            PartsSource::Seal(sealed) => sealed.bytes,
+        }
     }
 }
 
@@ -172,12 +235,43 @@ mod tests {
         let seal = seal_with(sketch);
         let request = LoadRequest::new(&seal, &seal.events[0], "seals/id/x.g0.json", Lane::Live);
         assert_eq!(request.sketch, SketchSource::Seal("seals/id/x.g0.json".into()));
+        assert_eq!((request.version, request.part_count()), (1, 1), "whom the parts suffice reads it still");
         assert!(request.to_json().len() < LOAD_REQUEST_MAX_BYTES);
     }
 
     #[test]
+    fn parts_that_would_not_fit_are_left_in_the_seal_and_counted_in_the_request() {
+        let mut seal = seal_with(SketchNode { types: Types::OBJECT, ..Default::default() });
+        let mut versions = Vec::new();
+        for parts in [1_000, 3_000, 50_000] {
+            let part = |n| Part { key: format!("routed/a/{:0100}.json.gz", n), records: 2, bytes: 10 };
+            seal.events[0].parts = (0..parts).map(part).collect();
+            let request = LoadRequest::new(&seal, &seal.events[0], "seals/id/x.g0.json", Lane::Live);
+            assert!(request.to_json().len() <= LOAD_REQUEST_MAX_BYTES);
+            assert_eq!(LoadRequest::parse(&request.to_json()).expect("parses"), request);
+            let (count, records, bytes) = (request.part_count(), request.records(), request.bytes());
+            assert_eq!((count, records, bytes), (parts, 2 * parts as u64, 10 * parts as u64));
+            versions.push((request.version, request.seal_key().map(str::to_owned)));
+        }
+        let key = Some("seals/id/x.g0.json".to_owned());
+        assert_eq!(versions, [(1, None), (2, key.clone()), (2, key)], "older loaders wait for what they cannot read");
+    }
+
+    #[test]
+    fn requests_of_the_first_version_are_read_as_they_were_written() {
+        let seal = seal_with(SketchNode::default());
+        let request = LoadRequest::new(&seal, &seal.events[0], "seals/id/x.g0.json", Lane::Live);
+        let body = request.to_json();
+        assert!(body.starts_with(r#"{"version":1,"#), "{body}");
+        assert!(
+            body.contains(r#""parts":[{"key":"routed/a/p","records":1,"bytes":10}],"sketch":{"inline":"#),
+            "{body}"
+        );
+    }
+
+    #[test]
     fn newer_versions_are_told_apart_from_garbage() {
-        assert!(matches!(LoadRequest::parse(r#"{"version":2,"shape":"new"}"#), Err(LoadRequestError::TooNew(2))));
+        assert!(matches!(LoadRequest::parse(r#"{"version":3,"shape":"new"}"#), Err(LoadRequestError::TooNew(3))));
         assert!(matches!(LoadRequest::parse("hello"), Err(LoadRequestError::Malformed(_))));
     }
 }

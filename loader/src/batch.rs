@@ -1,6 +1,6 @@
 //! A batch: the requests of one load transaction, one per source. Pure.
 
-use common::load_request::{LoadRequest, SketchSource};
+use common::load_request::{LoadRequest, PartsSource};
 use std::collections::BTreeMap;
 use tokio::time::Instant;
 
@@ -14,17 +14,20 @@ pub(crate) struct Held<D> {
     pub(crate) text_bytes: usize,
 }
 
-/// What a sketch that is read from its seal counts as text: one that its message could not hold.
-const SEAL_SKETCH_BYTES: usize = 1 << 20;
+/// What a request counts as text whose contents are read from its seal: a sketch that its message could not hold, and
+/// each part that is not in the message.
+const SEALED_BYTES: usize = 1 << 20;
+const SEALED_PART_BYTES: usize = 256;
 
 impl<D> Held<D> {
     /// A request just received; `body_bytes` is the length of its message.
     pub(crate) fn new(request: LoadRequest, delivery: D, body_bytes: usize, received: Instant) -> Self {
-        let sketch_bytes = match request.sketch {
-            SketchSource::Inline(_) => 0,
-            SketchSource::Seal(_) => SEAL_SKETCH_BYTES,
+        let sealed_bytes = request.seal_key().map_or(0, |_| SEALED_BYTES);
+        let part_bytes = match &request.parts {
+            PartsSource::Inline(_) => 0,
+            PartsSource::Seal(parts) => parts.count * SEALED_PART_BYTES,
         };
-        Self { request, delivery, received, text_bytes: body_bytes + sketch_bytes }
+        Self { request, delivery, received, text_bytes: body_bytes + sealed_bytes + part_bytes }
     }
 }
 
@@ -75,7 +78,7 @@ pub(crate) fn new_name(prefix: &str) -> String {
 pub(crate) mod tests {
     use super::*;
     use common::event_name::EventName;
-    use common::load_request::{LOAD_REQUEST_VERSION, Lane};
+    use common::load_request::{Lane, SealedParts, SketchSource};
     use common::seal::Part;
     use common::source::SourceId;
     use time::macros::datetime;
@@ -85,24 +88,28 @@ pub(crate) mod tests {
         let source_id = SourceId::new("raw", source, "e");
         let parts = vec![Part { key: format!("routed/x/{source_id}.json.gz"), records: 1, bytes: 100 }];
         let request = LoadRequest {
-            version: LOAD_REQUEST_VERSION,
+            version: 1,
             source_id,
             source_time: datetime!(2025-06-01 00:00 UTC),
             generation,
             event: EventName::of_type("x"),
             lane: Lane::Live,
-            parts,
+            parts: PartsSource::Inline(parts),
             sketch: SketchSource::Inline(Default::default()),
         };
         Held::new(request, delivery, 10, Instant::now())
     }
 
     #[test]
-    fn a_sketch_that_its_message_could_not_hold_counts_as_text() {
+    fn what_its_message_could_not_hold_counts_as_text() {
         let mut request = held("a", 0, 1).request;
         assert_eq!(Held::new(request.clone(), 1, 10, Instant::now()).text_bytes, 10);
         request.sketch = SketchSource::Seal("seals/a.json".into());
-        assert_eq!(Held::new(request, 1, 10, Instant::now()).text_bytes, 10 + SEAL_SKETCH_BYTES);
+        assert_eq!(Held::new(request.clone(), 1, 10, Instant::now()).text_bytes, 10 + SEALED_BYTES);
+        let parts = SealedParts { seal: "seals/a.json".into(), count: 3_000, records: 9_000, bytes: 90_000 };
+        request.parts = PartsSource::Seal(parts);
+        let text_bytes = Held::new(request, 1, 10, Instant::now()).text_bytes;
+        assert_eq!(text_bytes, 10 + SEALED_BYTES + 3_000 * SEALED_PART_BYTES);
     }
 
     #[test]

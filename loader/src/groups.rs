@@ -1,12 +1,10 @@
 //! The COPY groups of a batch: parts of one codec and one choice of columns load together. Pure.
 
-use crate::batch::Member;
+use crate::contents::Contents;
 use crate::mapping::choice::{Choice, NoRecordColumn, choose};
 use crate::mapping::{Column, LINEAGE_KEY, Mapping, RECORD_COLUMN};
 use crate::sql::load::Codec;
 use crate::transaction::COPIES_MAX;
-use common::sketch::Sketch;
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// One COPY to be.
@@ -34,21 +32,15 @@ pub(crate) enum GroupError {
     TooMany,
 }
 
-/// Groups the parts of all members; `sketches` are theirs, in order.
-pub(crate) fn group<D>(
-    mapping: &Mapping,
-    members: &[Member<D>],
-    sketches: &[Cow<'_, Sketch>],
-    max_depth: usize,
-) -> Result<Vec<Group>, GroupError> {
+/// Groups the parts of all requests, whose contents these are.
+pub(crate) fn group(mapping: &Mapping, contents: &[Contents<'_>], max_depth: usize) -> Result<Vec<Group>, GroupError> {
     let mut groups: BTreeMap<(Codec, Choice), Vec<(String, u64)>> = BTreeMap::new();
-    for (member, sketch) in members.iter().zip(sketches) {
-        let parts = &member.request().parts;
+    for Contents { parts, sketch } in contents {
         if parts.is_empty() {
             continue;
         }
         let choice = choose(mapping, sketch, max_depth)?;
-        for part in parts {
+        for part in parts.iter() {
             let codec = Codec::of_key(&part.key).ok_or_else(|| GroupError::Codec(part.key.clone()))?;
             groups.entry((codec, choice.clone())).or_default().push((part.key.clone(), part.records));
         }
@@ -85,11 +77,17 @@ fn expression(path: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::batch::members;
-    use crate::batch::tests::held;
     use crate::mapping::kind::Kind;
     use crate::mapping::tests::{column, sketch, variant};
-    use common::sketch::Types;
+    use common::seal::Part;
+    use common::sketch::{Sketch, Types};
+    use std::borrow::Cow;
+
+    /// One record in a part of this name.
+    fn contents<'s>(part: &str, sketch: &'s Sketch) -> Contents<'s> {
+        let parts = vec![Part { key: format!("routed/x/{part}"), records: 1, bytes: 100 }];
+        Contents { parts: Cow::Owned(parts), sketch: Cow::Borrowed(sketch) }
+    }
 
     #[test]
     fn parts_that_need_a_variant_load_apart() {
@@ -98,11 +96,10 @@ mod tests {
             column("b.c", "b_c", Kind::Bigint),
             variant("a", "a", "a__varchar", Kind::Varchar),
         ]);
-        let members = members(vec![held("x", 0, 1), held("y", 0, 2), held("z", 0, 3)]);
         let fits = sketch(&[("a", Types::INTEGER)]);
         let text = sketch(&[("a", Types::STRING)]);
-        let sketches = [Cow::Borrowed(&fits), Cow::Borrowed(&text), Cow::Borrowed(&fits)];
-        let groups = group(&mapping, &members, &sketches, 3).expect("groups");
+        let contents = [contents("x.json.gz", &fits), contents("y.json.gz", &text), contents("z.json.gz", &fits)];
+        let groups = group(&mapping, &contents, 3).expect("groups");
         assert_eq!(groups.len(), 2);
         assert_eq!(groups[0].columns, ["_source", "_line", "a", "b_c"]);
         assert_eq!(groups[0].jsonpaths, ["$['_lr']['s']", "$['_lr']['l']", "$['a']", "$['b']['c']"]);
@@ -111,19 +108,26 @@ mod tests {
     }
 
     #[test]
+    fn parts_of_two_codecs_load_apart() {
+        let sketch = Sketch::default();
+        let contents = ["b.json.zst", "a.json.gz", "a.json.zst"].map(|part| contents(part, &sketch));
+        let groups = group(&Mapping::default(), &contents, 3).expect("groups");
+        let found: Vec<_> = groups.iter().map(|group| (group.codec, group.parts.len(), group.records)).collect();
+        assert_eq!(found, [(Codec::Gzip, 1, 1), (Codec::Zstd, 2, 2)]);
+        assert_eq!(groups[1].parts, ["routed/x/a.json.zst", "routed/x/b.json.zst"]);
+    }
+
+    #[test]
     fn a_part_of_an_unknown_codec_is_refused_by_name() {
-        let mut one = held("x", 0, 1);
-        one.request.parts[0].key = "routed/x/part.json".into();
-        let sketches = [Cow::Owned(Sketch::default())];
-        let error = group(&Mapping::default(), &members(vec![one]), &sketches, 3).unwrap_err();
+        let sketch = Sketch::default();
+        let error = group(&Mapping::default(), &[contents("part.json", &sketch)], 3).unwrap_err();
         assert_eq!(error.to_string(), "part routed/x/part.json is neither .gz nor .zst");
     }
 
     #[test]
     fn a_request_without_parts_has_no_copy() {
-        let mut one = held("x", 1, 1);
-        one.request.parts.clear();
-        let groups = group(&Mapping::default(), &members(vec![one]), &[Cow::Owned(Sketch::default())], 3);
+        let nothing = Contents { parts: Cow::Owned(vec![]), sketch: Cow::Owned(Sketch::default()) };
+        let groups = group(&Mapping::default(), &[nothing], 3);
         assert_eq!(groups.expect("groups"), []);
     }
 }

@@ -3,12 +3,12 @@
 
 use crate::Loader;
 use crate::batch::{Member, new_name};
+use crate::contents::{self, ContentsError};
 use crate::copy_inputs::{self, CopyInputs};
 use crate::groups::{self, Group, GroupError};
 use crate::ledger;
 use crate::mapping::extend::Seen;
 use crate::schema::{Schema, SchemaError};
-use crate::sketches::{self, SketchError};
 use crate::sql::load::{Copy, LedgerRow};
 use crate::table::Table;
 use crate::transaction::{Plan, Role, Transaction};
@@ -83,15 +83,15 @@ async fn submit<D>(loader: &Loader, table: &mut Table, members: &[Member<D>]) ->
     let batch = new_name("b");
 
     // The schema first, in transactions of its own: DDL and COPY in one could deadlock with another loader.
-    let sketches = sketches::of_members(s3, bucket, members).await?;
-    let with_parts = members.iter().zip(&sketches).filter(|(member, _)| !member.request().parts.is_empty());
+    let contents = contents::of_members(s3, bucket, members).await?;
+    let with_parts = members.iter().zip(&contents).filter(|(_, contents)| !contents.parts.is_empty());
     let seen: Vec<Seen<'_>> = with_parts
-        .map(|(member, sketch)| Seen { records: member.request().records(), node: sketch.as_ref() })
+        .map(|(member, contents)| Seen { records: member.request().records(), node: contents.sketch.as_ref() })
         .collect();
     schema.grow(warehouse, names, event, &seen, max_depth).await?;
 
     // What COPY reads, before the transaction.
-    let groups = groups::group(&schema.mapping, members, &sketches, max_depth)?;
+    let groups = groups::group(&schema.mapping, &contents, max_depth)?;
     let mut inputs = Vec::with_capacity(groups.len());
     for group in &groups {
         let written = copy_inputs::write(s3, bucket, &settings.keys, event, group).await;
@@ -148,7 +148,7 @@ fn ledger_row<D>(member: &Member<D>) -> LedgerRow {
     LedgerRow {
         source_id: request.source_id.clone(),
         generation: request.generation,
-        parts: request.parts.len(),
+        parts: request.part_count(),
         rows: request.records(),
         source_time: request.source_time,
     }
@@ -200,10 +200,10 @@ impl From<SchemaError> for LoadFailure {
     }
 }
 
-impl From<SketchError> for LoadFailure {
-    fn from(error: SketchError) -> Self {
+impl From<ContentsError> for LoadFailure {
+    fn from(error: ContentsError) -> Self {
         match &error {
-            SketchError::Unreadable(cause) => Self::aws(cause, Blame::Batch),
+            ContentsError::Unreadable(cause) => Self::aws(cause, Blame::Batch),
             _ => Self { class: Class::Unknown, blame: Blame::Batch, what: chain(&error) },
         }
     }

@@ -171,7 +171,7 @@ impl<D> Queue<D> {
     }
 
     fn is_full(&self) -> bool {
-        let parts: usize = self.waiting.iter().map(|one| one.request.parts.len()).sum();
+        let parts: usize = self.waiting.iter().map(|one| one.request.part_count()).sum();
         let bytes: u64 = self.waiting.iter().map(|one| one.request.bytes()).sum();
         let text: usize = self.waiting.iter().map(|one| one.text_bytes).sum();
         parts >= self.settings.flush_parts || bytes >= self.settings.flush_bytes || text >= BATCH_MAX_BYTES
@@ -198,7 +198,7 @@ impl<D> Queue<D> {
         let (mut parts, mut bytes, mut text) = (0, 0, 0);
         let fitting = self.waiting.iter().take(BATCH_MAX).take_while(|one| {
             let fits = parts < self.settings.flush_parts && bytes < self.settings.flush_bytes && text < BATCH_MAX_BYTES;
-            parts += one.request.parts.len();
+            parts += one.request.part_count();
             bytes += one.request.bytes();
             text += one.text_bytes;
             fits

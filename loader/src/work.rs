@@ -5,6 +5,7 @@
 
 use crate::Loader;
 use crate::batch::{Held, Member, halves, members, new_name};
+use crate::contents;
 use crate::load::{Attempt, Blame, LoadFailure, load};
 use crate::settle;
 use crate::sql::ask;
@@ -12,6 +13,7 @@ use crate::sql::bookkeeping::insert_failed;
 use crate::step::{Step, next_step};
 use crate::table::Table;
 use crate::verdict::Class;
+use common::load_request::{LoadRequest, PartsSource};
 use common::queue::{Delivery, Fate};
 
 /// Guard failures in a row after which a batch waits: the ledger should have told why by then.
@@ -151,13 +153,21 @@ impl Worked {
 }
 
 fn first_part(batch: &[Member<Delivery>]) -> &str {
-    batch.first().and_then(|member| member.request().parts.first()).map_or("none", |part| part.key.as_str())
+    batch.first().map_or("none", |member| part_of(member.request()))
+}
+
+/// For people: a part of the request, or the seal that names its parts.
+fn part_of(request: &LoadRequest) -> &str {
+    match &request.parts {
+        PartsSource::Inline(parts) => parts.first().map_or("none", |part| part.key.as_str()),
+        PartsSource::Seal(parts) => &parts.seal,
+    }
 }
 
 /// Records the request as failed; only then its message goes to the dead-letter queue.
 async fn set_aside(loader: &Loader, worked: &mut Worked, member: Member<Delivery>, tries: u32, failure: &LoadFailure) {
     let request = member.request();
-    let (event, part) = (&worked.table.event, request.parts.first().map_or("none", |part| part.key.as_str()));
+    let (event, part) = (&worked.table.event, part_of(request));
     let sql = insert_failed(&loader.names, event, request.source_id.as_str(), request.generation, &failure.what);
     match loader.warehouse.execute(&new_name("failed"), &sql).await {
         Ok(()) => {
@@ -184,7 +194,8 @@ async fn explain(loader: &Loader, batch: &[Member<Delivery>], failure: &LoadFail
     let mut why = failure.what.clone();
     if failure.class == Class::Data {
         let bucket = &loader.settings.routed.bucket;
-        let parts = batch.iter().flat_map(|member| &member.request().parts);
+        let contents = contents::of_members(&loader.s3, bucket, batch).await.unwrap_or_default();
+        let parts = contents.iter().flat_map(|contents| contents.parts.iter());
         let uris: Vec<String> = parts.map(|part| format!("s3://{bucket}/{}", part.key)).collect();
         let rows = match ask::load_errors(uris.iter().map(String::as_str)) {
             Some(sql) => loader.warehouse.query("load errors", &sql).await.unwrap_or_default(),

@@ -194,7 +194,6 @@ impl Router {
 
     async fn seal_and_announce(&self, seal: Seal, uri: &str) -> Result<Outcome, HandleError> {
         let failed = |source| HandleError::Seal { uri: uri.to_owned(), source };
-        self.sealer.check(&seal).map_err(failed)?;
         let source_id = seal.source_id.clone();
         let seal = match self.overwrite {
             Overwrite::Add => seal,

@@ -5,17 +5,13 @@ mod overwritten;
 use crate::route::object::RoutedObject;
 use aws_sdk_s3::Client;
 use common::aws_error::AwsError;
-use common::event_name::EventName;
 use common::keys::KeyLayout;
 use common::load_request::{Lane, LoadRequest};
 use common::objects::{self, Written};
 use common::queue::Queue;
-use common::seal::{SEAL_VERSION, Seal, SealError, SealedEvent};
+use common::seal::{SEAL_VERSION, Seal, SealError};
 use common::source::{SourceId, SourceObject};
 use time::OffsetDateTime;
-
-/// What every queue takes: 256 KiB was SQS's limit for long, and queues keep what they were made with.
-const MESSAGE_MAX_BYTES: usize = 256 * 1024;
 
 /// Seals of one routed bucket, and the queue on which they are announced.
 #[derive(Clone, Debug)]
@@ -35,14 +31,6 @@ pub(crate) enum SealingError {
     /// The seal that is there cannot be used.
     #[error(transparent)]
     Seal(#[from] SealError),
-    /// The parts of one event would not fit a message.
-    #[error("{event} has {parts} parts, too many for one load request: raise router.part_max_bytes")]
-    TooManyParts {
-        /// The event.
-        event: EventName,
-        /// Its parts.
-        parts: usize,
-    },
     /// LIST shows no seal although one was just there.
     #[error("the seal of {0} was written by another router and then disappeared: seals must never be deleted")]
     Vanished(SourceId),
@@ -86,18 +74,6 @@ impl Sealer {
         let key = self.keys.seal(source_id, generation);
         let bytes = objects::get(&self.s3, &self.bucket, &key).await?;
         Ok(Some(Seal::parse(&key, &bytes)?))
-    }
-
-    /// Fails if some load request of the seal would never be accepted: to be asked before it is written.
-    pub(crate) fn check(&self, seal: &Seal) -> Result<(), SealingError> {
-        let seal_key = self.keys.seal(&seal.source_id, seal.generation);
-        let is_too_long = |event: &&SealedEvent| {
-            LoadRequest::new(seal, event, &seal_key, Lane::Live).to_json().len() > MESSAGE_MAX_BYTES
-        };
-        match seal.events.iter().filter(|event| event.parts.len() > 1_000).find(is_too_long) {
-            None => Ok(()),
-            Some(event) => Err(SealingError::TooManyParts { event: event.event.clone(), parts: event.parts.len() }),
-        }
     }
 
     /// Writes a seal, unless there is one: then the earlier one is returned, to be used instead.

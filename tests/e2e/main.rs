@@ -9,6 +9,12 @@ mod process;
 /// Log files become tables, and every record is accounted for.
 mod pipeline;
 
+/// Raw files and parts of every codec.
+mod codecs;
+
+/// More parts of one event, and more events, than messages like to hold.
+mod many;
+
 /// Messages come again; rows do not.
 mod redelivery;
 

@@ -5,7 +5,7 @@ use fixtures::{Expected, Tally};
 use std::collections::BTreeMap;
 
 /// Rows that the tables must hold after these lines, by event name.
-fn expected_tables(tally: &Tally) -> BTreeMap<String, u64> {
+pub(crate) fn expected_tables(tally: &Tally) -> BTreeMap<String, u64> {
     let mut tables = BTreeMap::new();
     for (event_type, records) in &tally.events {
         *tables.entry(EventName::of_type(event_type).to_string()).or_default() += records;

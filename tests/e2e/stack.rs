@@ -202,6 +202,8 @@ impl Stack {
         let mut bodies = Vec::new();
         loop {
             let receive = self.clients.sqs.receive_message().queue_url(&url).max_number_of_messages(10);
+            // The queue's own wait is a long poll: nobody will send what is not there yet.
+            let receive = receive.wait_time_seconds(0);
             let received = receive.visibility_timeout(600).send().await.expect("received").messages.unwrap_or_default();
             if received.is_empty() {
                 self.clients.sqs.purge_queue().queue_url(&url).send().await.expect("purged");

@@ -1,5 +1,6 @@
 use super::*;
 use crate::batch::tests::held;
+use common::load_request::{PartsSource, SealedParts};
 use std::time::Duration;
 
 fn settings(_: &EventName) -> TableSettings {
@@ -44,8 +45,12 @@ fn enough_parts_or_bytes_make_a_table_due_at_once() {
     let mut parts = pending((0..7).map(|n| at(&n.to_string(), start)).collect());
     assert_eq!(taken(&mut parts, start), 5, "and no more than enough are taken");
     let mut large = at("large", start);
-    large.request.parts[0].bytes = 1_000;
+    let sealed = |count, bytes| PartsSource::Seal(SealedParts { seal: "seals/a".into(), count, records: 9, bytes });
+    large.request.parts = sealed(1, 1_000);
     assert_eq!(taken(&mut pending(vec![large, at("b", start)]), start), 1);
+    let mut many = at("many", start);
+    many.request.parts = sealed(3_000, 10);
+    assert_eq!(taken(&mut pending(vec![many, at("b", start)]), start), 1, "also where the message only counts them");
 }
 
 #[test]
