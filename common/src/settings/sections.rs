@@ -237,6 +237,9 @@ impl RouterSettings {
             let what = format!("{} is less than workers: some would never have work", settings.objects_in_flight);
             section.problem("objects_in_flight", what);
         }
+        if settings.max_event_types > 100_000 {
+            section.problem("max_event_types", "is more than 100000: so many tables are no tables any more");
+        }
         if settings.max_object_time.is_zero() {
             section.problem("max_object_time", "is nothing: no object could be read");
         }
