@@ -29,10 +29,12 @@ def cargo_metadata():
 
 
 class Builds:
-    def __init__(self, scratch, profile):
+    def __init__(self, scratch, profile, with_isal=True):
         self.scratch, self.profile = scratch, profile
         self.metadata = cargo_metadata()
-        self.isal_missing = [tool for tool in ISAL_TOOLS if not shutil.which(tool)]
+        missing = [tool for tool in ISAL_TOOLS if not shutil.which(tool)]
+        # Why nothing is built with ISA-L, if so.
+        self.no_isal = "left out" if not with_isal else missing and f"not installed: {', '.join(missing)}"
         self._router = self._router_isal = self._floor = self._python = None
 
     def _product(self, package, binary, name, *options):
@@ -60,7 +62,7 @@ class Builds:
         if not self._floor:
             say("building the floor ...")
             target = self.scratch / "floor-target"
-            features = [] if self.isal_missing else ["--features", "isal"]
+            features = [] if self.no_isal else ["--features", "isal"]
             manifest = BENCH / "floor" / "Cargo.toml"
             where = ["--manifest-path", manifest, "--target-dir", target]
             quietly(["cargo", "build", "--release", "--locked", "--quiet", *where, *features])

@@ -1,6 +1,6 @@
 //! Finds the records in the decompressed bytes of one object, however they stand in it.
 //!
-//! The framing is decided once per object from its first bytes ([`detect`]): JSON lines, values one behind the
+//! The framing is decided once per object from its first bytes (`detect`): JSON lines, values one behind the
 //! other, or a root array; with `router.unwrap`, every root value is an envelope around an array of records. What is
 //! framed depends only on the bytes and the settings, never on how they arrive. Whether a record is any good is the
 //! scanner's verdict: here only its boundaries count.
