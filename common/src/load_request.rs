@@ -142,9 +142,14 @@ impl LoadRequest {
         serde_json::from_str(body).map_err(LoadRequestError::Malformed)
     }
 
-    /// The message body.
+    /// The message body, in characters that SQS takes: of those that JSON leaves unescaped it refuses two (SQS API,
+    /// `SendMessage`), which keys of records may hold.
     pub fn to_json(&self) -> String {
-        serde_json::to_string(self).expect("a load request has string keys only, so it always serialises")
+        let json = serde_json::to_string(self).expect("a load request has string keys only, so it always serialises");
+        match json.contains(['\u{fffe}', '\u{ffff}']) {
+            false => json,
+            true => json.replace('\u{fffe}', r"\ufffe").replace('\u{ffff}', r"\uffff"),
+        }
     }
 
     /// Key of the seal to be read for what the message does not hold, if there is any such thing.
@@ -224,6 +229,20 @@ mod tests {
         let request = LoadRequest::new(&seal, &seal.events[0], "seals/id/x.g0.json", Lane::Live);
         assert_eq!(LoadRequest::parse(&request.to_json()).expect("parses"), request);
         assert_eq!(Seal::parse("k", &seal.to_json()).expect("parses"), seal);
+    }
+
+    #[test]
+    fn a_request_holds_only_characters_that_sqs_takes() {
+        let mut sketch = SketchNode { types: Types::OBJECT, ..Default::default() };
+        for unsendable in (0..0x20).chain([0xfffe, 0xffff]) {
+            let key = format!("key{}", char::from_u32(unsendable).expect("a character"));
+            sketch.keys.insert(key, SketchNode { types: Types::STRING, ..Default::default() });
+        }
+        let seal = seal_with(sketch);
+        let request = LoadRequest::new(&seal, &seal.events[0], "seals/id/x.g0.json", Lane::Live);
+        let body = request.to_json();
+        assert!(body.chars().all(|c| c >= ' ' && !matches!(c, '\u{fffe}' | '\u{ffff}')), "{body:?}");
+        assert_eq!(LoadRequest::parse(&body).expect("parses"), request);
     }
 
     #[test]

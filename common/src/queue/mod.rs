@@ -3,16 +3,16 @@
 //! [`Queue::settle`] holds the only calls in the repository that delete messages.
 
 mod heartbeat;
+mod send;
 
 use crate::aws_error::AwsError;
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::types::{MessageSystemAttributeName, QueueAttributeName, SendMessageBatchRequestEntry};
+use aws_sdk_sqs::types::{MessageSystemAttributeName, QueueAttributeName};
 use heartbeat::Heartbeat;
 use std::time::Duration;
 
-/// SQS's limits for one batch call (SQS developer guide, quotas-messages).
+/// Messages of one call at most (SQS developer guide, quotas-messages).
 const BATCH_MAX_ENTRIES: usize = 10;
-const BATCH_MAX_BYTES: usize = 256 * 1024;
 
 /// The least `maxReceiveCount` that leaves the verdict on a message to us.
 const RECEIVES_MIN: u64 = 100;
@@ -229,57 +229,10 @@ impl Queue {
         sent.map(drop).map_err(|e| AwsError::new("DeleteMessage", &self.name, e))
     }
 
-    async fn send_to_dead_letters(&self, body: &str, why: &str) -> Result<(), AwsError> {
-        let attribute = aws_sdk_sqs::types::MessageAttributeValue::builder()
-            .data_type("String")
-            .string_value(sendable(why))
-            .build()
-            .expect("the data type is given");
-        let send = self.sqs.send_message().queue_url(&self.dead_letter_url).message_body(body);
-        let sent = send.message_attributes("LogRouterReason", attribute).send().await;
-        sent.map(drop).map_err(|e| AwsError::new("SendMessage", &self.dead_letter_url, e))
-    }
-
     async fn change_visibility(&self, receipt: &str, timeout: Duration) -> Result<(), AwsError> {
         let change = self.sqs.change_message_visibility().queue_url(&self.url).receipt_handle(receipt);
         let sent = change.visibility_timeout(timeout.as_secs().min(43_200) as i32).send().await;
         sent.map(drop).map_err(|e| AwsError::new("ChangeMessageVisibility", &self.name, e))
-    }
-
-    /// Sends all bodies, in as few calls as SQS's limits allow. An error may leave some of them sent.
-    pub async fn send_all(&self, bodies: &[String]) -> Result<(), AwsError> {
-        let mut rest = bodies;
-        while !rest.is_empty() {
-            let mut bytes = 0;
-            let fitting = rest.iter().take(BATCH_MAX_ENTRIES).take_while(|body| {
-                bytes += body.len();
-                bytes <= BATCH_MAX_BYTES
-            });
-            let (batch, later) = rest.split_at(fitting.count().max(1));
-            self.send_batch(batch).await?;
-            rest = later;
-        }
-        Ok(())
-    }
-
-    async fn send_batch(&self, bodies: &[String]) -> Result<(), AwsError> {
-        let entries = bodies.iter().enumerate().map(|(n, body)| {
-            let entry = SendMessageBatchRequestEntry::builder().id(n.to_string()).message_body(body);
-            entry.build().expect("id and body are given")
-        });
-        let send = self.sqs.send_message_batch().queue_url(&self.url).set_entries(Some(entries.collect()));
-        let response = send.send().await.map_err(|e| AwsError::new("SendMessageBatch", &self.name, e))?;
-        // A batch call answers 200 although entries failed (SQS developer guide).
-        match response.failed.first() {
-            None => Ok(()),
-            Some(entry) => Err(AwsError::refused(
-                "SendMessageBatch",
-                &self.name,
-                &entry.code,
-                entry.message().unwrap_or("the entry failed"),
-                entry.sender_fault,
-            )),
-        }
     }
 
     /// How much the queue holds.
@@ -295,13 +248,6 @@ impl Queue {
     }
 }
 
-/// A message attribute takes no control characters and counts towards the message's size (SQS API, `SendMessage`).
-fn sendable(why: &str) -> String {
-    let unsendable = |c: char| c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}');
-    let text = why[..why.floor_char_boundary(1_000)].replace(unsendable, " ");
-    if text.is_empty() { "no reason".to_owned() } else { text }
-}
-
 async fn queue_url(sqs: &Client, name: &str) -> Result<String, AwsError> {
     let response = sqs.get_queue_url().queue_name(name).send().await;
     let response = response.map_err(|e| AwsError::new("GetQueueUrl", name, e))?;
@@ -314,16 +260,4 @@ async fn attributes(sqs: &Client, url: &str, names: &[QueueAttributeName]) -> Re
     let get = sqs.get_queue_attributes().queue_url(url).set_attribute_names(Some(names.to_vec()));
     let response = get.send().await.map_err(|e| AwsError::new("GetQueueAttributes", url, e))?;
     Ok(response.attributes.unwrap_or_default())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_reason_always_fits_a_message_attribute() {
-        assert_eq!(sendable("a\n  Detail:\u{1}b"), "a   Detail: b");
-        assert_eq!(sendable(&"é".repeat(5_000)).len(), 1_000);
-        assert_eq!(sendable(""), "no reason");
-    }
 }

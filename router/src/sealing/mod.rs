@@ -96,9 +96,12 @@ impl Sealer {
             |key: String| async move { objects::put_bytes_if_absent(&self.s3, &self.bucket, &key, Vec::new()).await };
         futures::try_join!(index(hour), index(day))?;
         let seal_key = self.keys.seal(&seal.source_id, seal.generation);
-        let due = seal.events.iter().filter(|event| event.since == seal.generation);
-        let requests: Vec<String> = due.map(|e| LoadRequest::new(seal, e, &seal_key, lane).to_json()).collect();
-        self.load_requests.send_all(&requests).await?;
-        Ok(())
+        Ok(self.load_requests.send_all(requests(seal, &seal_key, lane)).await?)
     }
+}
+
+/// The load requests that a seal asks for. Each is made when it is sent: all bodies of a seal can be far larger than it.
+fn requests<'s>(seal: &'s Seal, seal_key: &'s str, lane: Lane) -> Box<dyn Iterator<Item = String> + Send + 's> {
+    let due = seal.events.iter().filter(|event| event.since == seal.generation);
+    Box::new(due.map(move |event| LoadRequest::new(seal, event, seal_key, lane).to_json()))
 }
