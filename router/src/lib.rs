@@ -14,6 +14,7 @@ mod upload;
 
 use common::clients::Clients;
 use common::consumer::{self, ConsumeError, Pace};
+use common::load_request::LOAD_REQUEST_MAX_BYTES;
 use common::objects::{BucketError, check_bucket};
 use common::queue::{Queue, QueueError};
 use common::settings::{RouterSettings, Settings};
@@ -63,6 +64,8 @@ pub async fn run(
     check_bucket(&clients.s3, &settings.quarantine_bucket, "quarantine.bucket").await?;
     let notifications = Queue::open(&clients.sqs, &settings.raw.queues.live, "raw.queue").await?;
     let load_requests = Queue::open(&clients.sqs, &settings.routed.queues.live, "routed.queue").await?;
+    load_requests.check_takes(LOAD_REQUEST_MAX_BYTES, "routed.queue")?;
+    load_requests.check_differs("routed.queue", &notifications, "raw.queue")?;
     let dir = &settings.router.spool_dir;
     tempfile::tempfile_in(dir).map_err(|source| RunError::Spool { dir: dir.clone(), source })?;
 

@@ -25,6 +25,8 @@ pub struct Queue {
     name: String,
     dead_letter_url: String,
     visibility: Duration,
+    /// `MaximumMessageSize`.
+    takes_bytes: usize,
 }
 
 /// One receive of one message. It stays invisible to others until it is settled or dropped.
@@ -103,6 +105,36 @@ pub enum QueueError {
         /// The setting.
         setting: String,
     },
+    /// A FIFO queue: it holds everything back behind one message that failed, and S3 sends it no notifications.
+    #[error("{setting}: queue {queue:?} is a FIFO queue: create a standard queue")]
+    Fifo {
+        /// Name or URL as configured.
+        queue: String,
+        /// The setting.
+        setting: String,
+    },
+    /// Messages would be refused for their size.
+    #[error(
+        "{setting}: queue {queue:?} takes messages of {takes} bytes, and {needed} are needed: raise its MaximumMessageSize"
+    )]
+    TooSmall {
+        /// The queue.
+        queue: String,
+        /// The setting.
+        setting: String,
+        /// What it takes.
+        takes: usize,
+        /// What it must take.
+        needed: usize,
+    },
+    /// Two settings name one queue, so that messages would go to the wrong reader.
+    #[error("{setting} is the same queue as {other}: give each its own")]
+    Same {
+        /// The setting.
+        setting: String,
+        /// The setting that names it too.
+        other: String,
+    },
     /// SQS could not be asked.
     #[error("{setting}: queue {queue:?} cannot be used: check permissions, region and endpoint")]
     Unusable {
@@ -126,12 +158,20 @@ impl Queue {
                 false => QueueError::Unusable { queue, setting, cause },
             }
         };
+        // FIFO queues, and no others, have names that end so (SQS developer guide, quotas-queues).
+        if name_or_url.ends_with(".fifo") {
+            return Err(QueueError::Fifo { queue: name_or_url.to_owned(), setting: setting.to_owned() });
+        }
         let url = if name_or_url.contains("://") {
             name_or_url.to_owned()
         } else {
             queue_url(sqs, name_or_url).await.map_err(failed)?
         };
-        let names = [QueueAttributeName::VisibilityTimeout, QueueAttributeName::RedrivePolicy];
+        let names = [
+            QueueAttributeName::VisibilityTimeout,
+            QueueAttributeName::RedrivePolicy,
+            QueueAttributeName::MaximumMessageSize,
+        ];
         let attributes = attributes(sqs, &url, &names).await.map_err(failed)?;
         let no_dead_letters =
             || QueueError::NoDeadLetterQueue { queue: name_or_url.to_owned(), setting: setting.to_owned() };
@@ -154,6 +194,7 @@ impl Queue {
             false => failed(cause),
         })?;
         let visibility = attributes.get(&QueueAttributeName::VisibilityTimeout).and_then(|v| v.parse().ok());
+        let takes_bytes = attributes.get(&QueueAttributeName::MaximumMessageSize).and_then(|v| v.parse().ok());
         Ok(Self {
             sqs: sqs.clone(),
             name: url.rsplit('/').next().unwrap_or(&url).to_owned(),
@@ -161,7 +202,26 @@ impl Queue {
             dead_letter_url,
             // Below three seconds a heartbeat could not keep up.
             visibility: Duration::from_secs(visibility.unwrap_or(30).max(3)),
+            takes_bytes: takes_bytes.unwrap_or(usize::MAX),
         })
+    }
+
+    /// Fails unless the queue takes messages of `needed` bytes.
+    pub fn check_takes(&self, needed: usize, setting: &str) -> Result<(), QueueError> {
+        match self.takes_bytes {
+            takes if takes < needed => {
+                Err(QueueError::TooSmall { queue: self.name.clone(), setting: setting.to_owned(), takes, needed })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Fails if both are one queue, which names and URLs do not show before they are resolved.
+    pub fn check_differs(&self, setting: &str, other: &Self, other_setting: &str) -> Result<(), QueueError> {
+        match account_and_name(&self.url) == account_and_name(&other.url) {
+            true => Err(QueueError::Same { setting: setting.to_owned(), other: other_setting.to_owned() }),
+            false => Ok(()),
+        }
     }
 
     /// The queue's name.
@@ -248,6 +308,11 @@ impl Queue {
     }
 }
 
+/// Hosts of a queue's URL differ: one region has several endpoints.
+fn account_and_name(url: &str) -> &str {
+    url.rmatch_indices('/').nth(1).map_or(url, |(at, _)| &url[at..])
+}
+
 async fn queue_url(sqs: &Client, name: &str) -> Result<String, AwsError> {
     let response = sqs.get_queue_url().queue_name(name).send().await;
     let response = response.map_err(|e| AwsError::new("GetQueueUrl", name, e))?;
@@ -260,4 +325,18 @@ async fn attributes(sqs: &Client, url: &str, names: &[QueueAttributeName]) -> Re
     let get = sqs.get_queue_attributes().queue_url(url).set_attribute_names(Some(names.to_vec()));
     let response = get.send().await.map_err(|e| AwsError::new("GetQueueAttributes", url, e))?;
     Ok(response.attributes.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_is_the_same_behind_any_endpoint() {
+        let urls = ["https://sqs.eu-west-1.amazonaws.com/123/parts", "https://eu-west-1.queue.amazonaws.com/123/parts"];
+        assert_eq!(account_and_name(urls[0]), account_and_name(urls[1]));
+        for other in ["https://sqs.eu-west-1.amazonaws.com/124/parts", "https://sqs.eu-west-1.amazonaws.com/123/raw"] {
+            assert_ne!(account_and_name(urls[0]), account_and_name(other));
+        }
+    }
 }
