@@ -69,8 +69,8 @@ enum HandleError {
     Upload { uri: String, source: AwsError },
     #[error("could not seal {uri}")]
     Seal { uri: String, source: SealingError },
-    #[error("the router is stopping")]
-    Stopping,
+    #[error("the router is stopping, or has lost the message")]
+    LeftToOthers,
 }
 
 /// Pause before a failed delivery is tried again; grows with each receive.
@@ -101,15 +101,17 @@ impl Router {
         }
     }
 
-    async fn object(&self, object: &CreatedObject, receive_count: u32) -> Result<Outcome, HandleError> {
+    async fn object(&self, object: &CreatedObject, delivery: &Delivery) -> Result<Outcome, HandleError> {
         // Until its turn has come nothing is lost by leaving it to others.
         let begun = tokio::select! {
             biased;
-            () = self.stopping.cancelled() => return Err(HandleError::Stopping),
-            begun = self.begin(object, receive_count) => begun?,
+            () = self.stopping.cancelled() => return Err(HandleError::LeftToOthers),
+            begun = self.begin(object, delivery.receive_count) => begun?,
         };
         match begun {
             Begun::Over(outcome) => Ok(outcome),
+            // Somebody else has the message by now, or will.
+            Begun::Turn(_) if delivery.is_lost() => Err(HandleError::LeftToOthers),
             Begun::Turn(turn) => self.route(*turn).await,
         }
     }
@@ -268,9 +270,9 @@ impl Handler for Router {
         let mut failures = Vec::new();
         let (ours, foreign): (Vec<_>, Vec<_>) = objects.iter().partition(|object| self.is_ours(object));
         for object in ours {
-            match self.object(object, delivery.receive_count).await {
+            match self.object(object, delivery).await {
                 Ok(outcome) => warn_if_not_routed(&outcome, object),
-                Err(HandleError::Stopping) => return Handled::interrupted(),
+                Err(HandleError::LeftToOthers) => return Handled::interrupted(),
                 Err(error) => {
                     let why = chain(&error);
                     tracing::error!(source.key = object.key, receive_count = delivery.receive_count, "{why}");
