@@ -57,18 +57,22 @@ impl AwsError {
         Self { operation, on, code, status, message, request_id: None }
     }
 
-    /// Whether the thing asked for does not exist.
+    /// Whether the bucket or queue asked for does not exist, as far as anybody can tell.
     pub fn is_not_found(&self) -> bool {
-        matches!(
-            self.code.as_deref(),
-            Some("NoSuchKey" | "NoSuchBucket" | "NotFound" | "NoSuchVersion" | "QueueDoesNotExist")
-        ) || self.code.as_deref().is_some_and(|c| c.ends_with("NonExistentQueue"))
+        matches!(self.code.as_deref(), Some("NoSuchBucket" | "NotFound" | "QueueDoesNotExist"))
+            || self.code.as_deref().is_some_and(|c| c.ends_with("NonExistentQueue"))
             || self.status == Some(404)
     }
 
-    /// Whether a condition of the request did not hold (`If-Match`, `If-None-Match`).
+    /// Whether S3 itself says that there is no such object. A bare 404 does not say so: a proxy or a wrong endpoint
+    /// answers that about objects that are there.
+    pub fn is_no_such_object(&self) -> bool {
+        matches!(self.code.as_deref(), Some("NoSuchKey" | "NoSuchVersion"))
+    }
+
+    /// Whether S3 itself says that a condition of the request did not hold (`If-Match`, `If-None-Match`).
     pub fn is_precondition_failed(&self) -> bool {
-        self.status == Some(412)
+        self.code.as_deref() == Some("PreconditionFailed")
     }
 
     /// Whether the same call may succeed later without anybody doing anything: no answer, throttling, 5xx.
@@ -101,3 +105,25 @@ impl fmt::Display for AwsError {
 }
 
 impl std::error::Error for AwsError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, code: Option<&str>) -> AwsError {
+        let code = code.map(str::to_owned);
+        let (on, message) = ("s3://raw/k".to_owned(), String::new());
+        AwsError { operation: "GetObject", on, code, status: Some(status), message, request_id: None }
+    }
+
+    #[test]
+    fn only_s3_itself_can_say_that_an_object_is_gone_or_a_condition_failed() {
+        let of_a_proxy = [answer(404, None), answer(412, None), answer(404, Some("NotFound"))];
+        for error in of_a_proxy.iter().chain([&answer(404, Some("NoSuchBucket"))]) {
+            assert!(!error.is_no_such_object() && !error.is_precondition_failed(), "{error}");
+        }
+        assert!(answer(404, Some("NoSuchKey")).is_no_such_object());
+        assert!(answer(404, Some("NoSuchVersion")).is_no_such_object());
+        assert!(answer(412, Some("PreconditionFailed")).is_precondition_failed());
+    }
+}

@@ -34,7 +34,7 @@ pub async fn put_if_absent(
         };
         tries += 1;
         match error.status {
-            Some(412) => return Ok(Written::Existed),
+            _ if error.is_precondition_failed() => return Ok(Written::Existed),
             Some(409) if tries < CONFLICT_TRIES => tokio::time::sleep(Duration::from_millis(50 << tries)).await,
             _ => return Err(error),
         }

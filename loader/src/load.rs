@@ -179,7 +179,7 @@ impl LoadFailure {
     }
 
     fn aws(error: &common::aws_error::AwsError, blame: Blame) -> Self {
-        let class = match (error.is_transient(), error.is_not_found()) {
+        let class = match (error.is_transient(), error.is_no_such_object()) {
             (true, _) => Class::Transient,
             (_, true) => Class::MissingPart,
             _ => Class::Configuration,

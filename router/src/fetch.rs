@@ -6,6 +6,7 @@ use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use bytes::{Buf, Bytes};
 use common::aws_error::AwsError;
 use common::source::SourceObject;
+use common::telemetry::chain;
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::time::Duration;
@@ -58,7 +59,7 @@ pub(crate) async fn fetch(
             let error = AwsError::new("GetObject", format!("s3://{bucket}/{key}"), error);
             return Err(match error {
                 e if e.is_precondition_failed() => FetchError::Superseded,
-                e if e.is_not_found() && e.code.as_deref() != Some("NoSuchBucket") => FetchError::Gone,
+                e if e.is_no_such_object() => FetchError::Gone,
                 e => FetchError::Aws(e),
             });
         }
@@ -109,33 +110,49 @@ async fn pump(s3: Client, source: SourceObject, first: GetObjectOutput, sender: 
             }
             None if done >= source.bytes => return,
             None => "the body ended early".to_owned(),
-            Some(Err(error)) => error.to_string(),
+            Some(Err(error)) if done >= source.bytes => {
+                // All bytes came, and then the checksum does not match: there is nothing to resume.
+                return give_up(&sender, format!("after its last byte: {}", chain(&error))).await;
+            }
+            Some(Err(error)) => chain(&error),
         };
         body = loop {
             resumes += 1;
             if resumes > RESUMES {
-                let why = FetchFailed(format!("{broken}, and resuming failed {RESUMES} times"));
-                // A reader that is gone needs no error.
-                drop(sender.send(Err(io::Error::other(why))).await);
-                return;
+                return give_up(&sender, format!("{broken}, and resuming failed {RESUMES} times")).await;
             }
             tokio::time::sleep(Duration::from_millis(100 << resumes)).await;
             // If-Match: bytes of two versions must never be joined.
             let get = s3.get_object().bucket(&source.bucket).key(&source.key).if_match(format!("\"{}\"", source.etag));
             let get = get.set_version_id(source.version_id.clone()).range(format!("bytes={done}-"));
             match get.send().await {
-                Ok(response) => break response.body,
+                Ok(response) if begins_at(response.content_range(), done) => break response.body,
+                Ok(response) => {
+                    let range = response.content_range().unwrap_or("the whole object");
+                    return give_up(&sender, format!("asked for the bytes from {done} on, and got {range}")).await;
+                }
                 Err(error) => {
                     let error = AwsError::new("GetObject", source.uri(), error);
                     if !error.is_transient() {
-                        drop(sender.send(Err(io::Error::other(FetchFailed(error.to_string())))).await);
-                        return;
+                        return give_up(&sender, error.to_string()).await;
                     }
                     tracing::debug!(source.key, %error, "could not resume");
                 }
             }
         };
     }
+}
+
+/// A reader that is gone needs no error.
+async fn give_up(sender: &mpsc::Sender<io::Result<Chunk>>, why: String) {
+    drop(sender.send(Err(io::Error::other(FetchFailed(why)))).await);
+}
+
+/// Whether the answer to a ranged GET goes on where the bytes at hand end. One without a range is the whole object
+/// (RFC 9110, 14.2: a server may ignore `Range`), and appended it would be read twice.
+fn begins_at(content_range: Option<&str>, done: u64) -> bool {
+    let range = content_range.and_then(|range| range.strip_prefix("bytes "));
+    range.and_then(|range| range.split_once('-')).and_then(|(first, _)| first.parse().ok()) == Some(done)
 }
 
 /// The body, for a thread that may block.
@@ -225,6 +242,14 @@ mod tests {
         let mut text = String::new();
         let read = tokio::task::spawn_blocking(move || reader.read_to_string(&mut text).map(|_| text));
         assert_eq!(read.await.expect("no panic").expect("whole"), "one two!");
+    }
+
+    #[test]
+    fn a_resumed_body_is_taken_only_from_the_byte_that_is_missing() {
+        assert!(begins_at(Some("bytes 5-9/10"), 5));
+        for other in [None, Some("bytes 0-9/10"), Some("bytes 50-59/60"), Some("bytes */10"), Some("items 5-9/10")] {
+            assert!(!begins_at(other, 5), "{other:?}");
+        }
     }
 
     #[test]
