@@ -5,7 +5,7 @@
 
 use crate::event_name::EventName;
 use crate::quarantine::Reason;
-use crate::source::SourceId;
+use crate::source::{SourceId, key_hash};
 use time::OffsetDateTime;
 
 /// Longest `s3://bucket/key` of a part: Redshift's error views cut file names at 256 bytes
@@ -105,9 +105,11 @@ impl KeyLayout {
         format!("{}id/{}", self.seals, source_id.key_half())
     }
 
-    /// The claim on a source's key, where overwritten keys are ignored.
-    pub fn claim(&self, source_id: &SourceId) -> String {
-        format!("{}key/{}", self.seals, source_id.key_half())
+    /// Where the claim on a raw object's key is, where overwritten keys are ignored: under the hash that its source ids
+    /// begin with or, where the claim there is another key's, under the full one.
+    pub fn claims(&self, bucket: &str, key: &str) -> [String; 2] {
+        let full = key_hash(bucket, key);
+        [&full[..16], &full].map(|hash| format!("{}key/{hash}", self.seals))
     }
 
     /// The empty index object by the hour of the source's time (UTC).
@@ -157,7 +159,9 @@ mod tests {
             format!("quarantine/router/not_json/2025/06/02/{source_id}-01234567-g0-0003-00000abc.json.gz")
         );
         assert_eq!(keys.seal(&source_id, 2), format!("seals/id/{source_id}.g2.json"));
-        assert_eq!(keys.claim(&source_id), format!("seals/key/{}", &source_id.as_str()[..16]));
+        let [claim, full] = keys.claims("raw", "k");
+        assert_eq!(claim, format!("seals/key/{}", source_id.key_half()));
+        assert!(full.starts_with(&claim) && full.len() == claim.len() + 48, "{full}");
         assert!(keys.seals_of(&source_id).starts_with(&keys.seals_of_key(&source_id)));
         assert_eq!(keys.hour_index(at, &source_id, 0), format!("seals/hour/2025/06/02/01/{source_id}.g0"));
         assert_eq!(keys.day_index(at, &source_id, 0), format!("seals/day/2025/06/02/{source_id}.g0"));

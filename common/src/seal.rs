@@ -148,6 +148,11 @@ impl Seal {
         serde_json::from_slice(bytes).map_err(malformed)
     }
 
+    /// Whether it is of contents of this key.
+    pub fn is_of_key(&self, bucket: &str, key: &str) -> bool {
+        self.source.bucket == bucket && self.source.key == key
+    }
+
     /// The seal's JSON.
     pub fn to_json(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("a seal has string keys only, so it always serialises")

@@ -49,10 +49,8 @@ pub struct InvalidSourceId(String);
 impl SourceId {
     /// The id of the object version with this ETag (quotes are ignored).
     pub fn new(bucket: &str, key: &str, etag: &str) -> Self {
-        // A bucket name never holds a NUL, so the pair is unambiguous.
-        let name = hex16(&[bucket.as_bytes(), b"\0", key.as_bytes()]);
         let content = hex16(&[etag.trim_matches('"').as_bytes()]);
-        Self(format!("{name}{content}"))
+        Self(format!("{}{content}", &key_hash(bucket, key)[..16]))
     }
 
     /// The id's text.
@@ -66,13 +64,23 @@ impl SourceId {
     }
 }
 
+/// The 64 hex digits of a SHA-256 over bucket and key, of which source ids hold the first 16.
+pub(crate) fn key_hash(bucket: &str, key: &str) -> String {
+    // A bucket name never holds a NUL, so the pair is unambiguous.
+    hex(&[bucket.as_bytes(), b"\0", key.as_bytes()])
+}
+
 /// The first 16 hex digits of a SHA-256 over the concatenated pieces.
 pub fn hex16(pieces: &[&[u8]]) -> String {
+    hex(pieces)[..16].to_owned()
+}
+
+fn hex(pieces: &[&[u8]]) -> String {
     let mut hasher = Sha256::new();
     for piece in pieces {
         hasher.update(piece);
     }
-    hasher.finalize()[..8].iter().map(|b| format!("{b:02x}")).collect()
+    hasher.finalize().iter().map(|b| format!("{b:02x}")).collect()
 }
 
 impl fmt::Display for SourceId {

@@ -162,8 +162,14 @@ impl Router {
 
         let sealed_at = OffsetDateTime::now_utc();
         let seal = seal_of(&source, &self.routing_id, &routed, sealed_at);
-        if self.seal_and_announce(seal, &uri).await? == Outcome::Ignored {
-            return Ok(Outcome::Ignored);
+        match self.seal_and_announce(seal, &uri).await? {
+            Some(Written::Created) => {}
+            Some(Written::Existed) => {
+                // Without counts: whoever sums them up must not meet an object twice.
+                tracing::info!(source.key, "routed {uri} once more; its earlier seal stands and is announced again");
+                return Ok(Outcome::Announced);
+            }
+            None => return Ok(Outcome::Ignored),
         }
         let counts = &routed.counts;
         let by_reason: Vec<String> = counts.by_reason.iter().map(|(reason, n)| format!("{reason}={n}")).collect();
@@ -194,15 +200,18 @@ impl Router {
         upload(&self.s3, &self.quarantine_bucket, bench.spool(), quarantine, concurrency).await.map_err(failed)
     }
 
-    async fn seal_and_announce(&self, seal: Seal, uri: &str) -> Result<Outcome, HandleError> {
+    /// Seals and announces what was routed; tells whether the seal is new. `None`: the key is other contents'.
+    async fn seal_and_announce(&self, seal: Seal, uri: &str) -> Result<Option<Written>, HandleError> {
         let failed = |source| HandleError::Seal { uri: uri.to_owned(), source };
         let source_id = seal.source_id.clone();
         let seal = match self.overwrite {
-            Overwrite::Add => seal,
-            Overwrite::Ignore => self.sealer.claim(seal).await.map_err(failed)?,
+            // What gives no row must not keep rows out: a broken upload is often followed by a sound one.
+            Overwrite::Ignore if !seal.events.is_empty() => self.sealer.claim(seal).await.map_err(failed)?,
+            Overwrite::Ignore | Overwrite::Add => seal,
         };
         if seal.source_id != source_id {
-            return Ok(Outcome::Ignored);
+            self.sealer.make_good(&seal).await.map_err(failed)?;
+            return Ok(None);
         }
         let (seal, written) = self.sealer.write(seal).await.map_err(failed)?;
         let announced = self.sealer.announce(&seal, Lane::Live);
@@ -213,19 +222,17 @@ impl Router {
             announced.await
         };
         announced.map_err(failed)?;
-        Ok(Outcome::Routed)
+        Ok(Some(written))
     }
 
     /// What the claim on the object's key says about it, where there is one and the notification tells the contents.
     async fn claimed(&self, object: &CreatedObject) -> Result<Option<Outcome>, HandleError> {
         let CreatedObject { bucket, key, etag: Some(etag), .. } = object else { return Ok(None) };
         let uri = format!("s3://{bucket}/{key}");
-        let source_id = SourceId::new(bucket, key, etag);
-        let claim = self.sealer.claim_on(&source_id).await;
-        let Some(seal) = claim.map_err(|source| HandleError::Seal { uri: uri.clone(), source })? else {
-            return Ok(None);
-        };
-        if seal.source_id != source_id {
+        let failed = |source| HandleError::Seal { uri: uri.clone(), source };
+        let Some(seal) = self.sealer.claim_on(bucket, key).await.map_err(failed)? else { return Ok(None) };
+        if seal.source_id != SourceId::new(bucket, key, etag) {
+            self.sealer.make_good(&seal).await.map_err(failed)?;
             return Ok(Some(Outcome::Ignored));
         }
         // Claimed for these very contents: all that is left to do is what follows a claim.

@@ -1,36 +1,69 @@
 //! Keys whose contents change: claimed by their first contents (`raw.overwrite = "ignore"`), or warned of (`"add"`).
 //!
 //! A claim holds the whole seal it is made for, and everything that the seal names is written before. So the claim
-//! decides, and whoever finds one whose seal is missing can write it: a crash between the two loses nothing, even if
-//! the raw object has other contents by then.
+//! decides, and whoever finds one whose seal is missing writes it: a crash between the two loses nothing, even if
+//! the raw object has other contents by then and nobody ever asks for the first ones again.
 
 use super::{Sealer, SealingError};
 use common::aws_error::AwsError;
+use common::load_request::Lane;
 use common::objects::{self, Written};
 use common::seal::Seal;
 use common::source::SourceId;
 use common::telemetry::chain;
 
 impl Sealer {
-    /// The seal with which the key of a source is claimed, if it is.
-    pub(crate) async fn claim_on(&self, source_id: &SourceId) -> Result<Option<Seal>, SealingError> {
-        let key = self.keys.claim(source_id);
-        match objects::get(&self.s3, &self.bucket, &key).await {
-            Ok(bytes) => Ok(Some(Seal::parse(&key, &bytes)?)),
-            Err(error) if error.is_not_found() && error.code.as_deref() != Some("NoSuchBucket") => Ok(None),
-            Err(error) => Err(error.into()),
+    /// The seal with which a key is claimed, if it is.
+    pub(crate) async fn claim_on(&self, bucket: &str, key: &str) -> Result<Option<Seal>, SealingError> {
+        for claim in self.keys.claims(bucket, key) {
+            match self.read_claim(&claim).await? {
+                Some(seal) if !seal.is_of_key(bucket, key) => {}
+                found => return Ok(found),
+            }
         }
+        Ok(None)
     }
 
     /// Claims the key for this seal, unless it is claimed: then the claim's seal is returned, maybe of other contents.
     pub(crate) async fn claim(&self, seal: Seal) -> Result<Seal, SealingError> {
-        let key = self.keys.claim(&seal.source_id);
-        match objects::put_bytes_if_absent(&self.s3, &self.bucket, &key, seal.to_json()).await? {
-            Written::Created => Ok(seal),
-            Written::Existed => {
-                let first = self.claim_on(&seal.source_id).await?;
-                first.ok_or(SealingError::ClaimVanished(seal.source_id))
+        let (bucket, key) = (&seal.source.bucket, &seal.source.key);
+        for claim in self.keys.claims(bucket, key) {
+            let written = objects::put_bytes_if_absent(&self.s3, &self.bucket, &claim, seal.to_json()).await?;
+            if written == Written::Created {
+                return Ok(seal);
             }
+            let first = self.read_claim(&claim).await?;
+            let first = first.ok_or_else(|| SealingError::ClaimVanished(seal.source_id.clone()))?;
+            if first.is_of_key(bucket, key) {
+                return Ok(first);
+            }
+        }
+        // Two keys share a whole SHA-256. Both are routed: nothing may be lost.
+        Ok(seal)
+    }
+
+    async fn read_claim(&self, claim: &str) -> Result<Option<Seal>, SealingError> {
+        match objects::get(&self.s3, &self.bucket, claim).await {
+            Ok(bytes) => Ok(Some(Seal::parse(claim, &bytes)?)),
+            Err(error) if error.is_no_such_object() => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Seals and announces what a key is claimed for, if who claimed it did not come to that. Nobody else might: the
+    /// raw object has other contents by now.
+    pub(crate) async fn make_good(&self, claimed: &Seal) -> Result<(), SealingError> {
+        let key = self.keys.seal(&claimed.source_id, claimed.generation);
+        match objects::put_bytes_if_absent(&self.s3, &self.bucket, &key, claimed.to_json()).await? {
+            Written::Created => {
+                tracing::warn!(
+                    source.key = claimed.source.key,
+                    "sealed the first contents of {}, which a router had claimed and not sealed",
+                    claimed.source.uri()
+                );
+                self.announce(claimed, Lane::Live).await
+            }
+            Written::Existed => Ok(()),
         }
     }
 
