@@ -11,7 +11,7 @@ pub use idle::IdleClock;
 use crate::aws_error::AwsError;
 use crate::queue::{Delivery, Depth, Fate, Queue};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -64,7 +64,7 @@ pub enum ConsumeError {
     Receive(#[source] AwsError),
     /// All that is left failed at least twice.
     #[error(
-        "{} not finished; remove the cause, the queue tries again:\n  {}",
+        "{} not finished here; remove the cause, the queue tries again:\n  {}",
         match messages.len() { 1 => "1 message was".to_owned(), n => format!("{n} messages were") },
         messages.join("\n  ")
     )]
@@ -79,6 +79,9 @@ const RECEIVE_MAX: usize = 10;
 
 /// SQS's longest long poll.
 const LONG_POLL: Duration = Duration::from_secs(20);
+
+/// Receives that fail are told of again after this time.
+const RECEIVE_WARN_AGAIN: Duration = Duration::from_secs(300);
 
 /// Pause after a failed receive.
 const RECEIVE_BACKOFF: Duration = Duration::from_secs(2);
@@ -128,14 +131,22 @@ struct Run<H> {
 impl<H: Handler> Run<H> {
     async fn until_ended(self: &Arc<Self>) -> Result<(), ConsumeError> {
         let mut idle = self.pace.until_idle.map(IdleClock::new);
+        // When it was last told that receives fail; `None` while they work.
+        let mut told_at: Option<Instant> = None;
         // Permits first: what is received is worked on at once, never queued behind other work.
         while let Some(permits) = self.free_permits().await {
             let wait = if idle.is_some() { IdleClock::POLL } else { LONG_POLL };
             let deliveries = match self.receive(permits.num_permits(), wait).await {
-                Ok(deliveries) => deliveries,
+                Ok(deliveries) => {
+                    told_at = None;
+                    deliveries
+                }
                 Err(error) if idle.is_some() && !error.is_transient() => return Err(ConsumeError::Receive(error)),
                 Err(error) => {
-                    tracing::warn!(queue = self.queue.name(), %error, "could not receive");
+                    if told_at.is_none_or(|at| at.elapsed() >= RECEIVE_WARN_AGAIN) {
+                        told_at = Some(Instant::now());
+                        tracing::warn!(queue = self.queue.name(), %error, "could not receive; retrying until it works");
+                    }
                     self.shutdown.run_until_cancelled(tokio::time::sleep(RECEIVE_BACKOFF)).await;
                     continue;
                 }
@@ -195,10 +206,14 @@ impl<H: Handler> Run<H> {
                 handled = self.handler.handle(&delivery) => handled,
             }
         };
-        if let Some(unfinished) = &self.unfinished {
-            unfinished.note(&delivery.message_id, handled.failure.as_deref());
+        let Handled { fate, failure } = handled;
+        match (&self.unfinished, &fate, failure) {
+            (None, ..) => {}
+            (Some(unfinished), Fate::Return { after }, Some(why)) => {
+                unfinished.failed(&delivery.message_id, &why, *after, Instant::now());
+            }
+            (Some(unfinished), ..) => unfinished.finished(&delivery.message_id),
         }
-        let fate = handled.fate;
         if let Err(error) = self.queue.settle(delivery, &fate).await {
             // Not settled: it becomes visible again, and the work is found done.
             tracing::warn!(queue = self.queue.name(), %error, ?fate, "could not settle a message");
@@ -211,7 +226,7 @@ impl<H: Handler> Run<H> {
         let depth = || async {
             let depth = self.queue.depth().await?;
             // What was returned stays in flight until its pause is over.
-            Ok(Depth { in_flight: depth.in_flight.saturating_sub(unfinished.given_up()), ..depth })
+            Ok(Depth { in_flight: depth.in_flight.saturating_sub(unfinished.given_up(Instant::now())), ..depth })
         };
         if !idle.has_passed(received || !self.work.is_empty(), depth).await {
             return Ok(false);
