@@ -65,7 +65,7 @@ impl Cli {
             Command::Config(ConfigCommand::Check) => println!("the settings are valid"),
             Command::Config(ConfigCommand::Show) => print!("{}", settings.show()),
             Command::Run { until_idle } => {
-                telemetry::init("info");
+                telemetry::init("info").map_err(|error| chain(&error))?;
                 let shutdown = shutdown::on_signal();
                 let clients = Clients::from_env().await.map_err(|error| chain(&error))?;
                 let done = crate::run(&settings, &clients, *until_idle, shutdown).await;

@@ -16,6 +16,7 @@ use crate::event_name::EventName;
 use crate::keys::{KeyLayout, PART_NAME_MAX_BYTES, PART_URI_MAX_BYTES};
 use reader::{Input, Section};
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// Environment variables of this prefix override settings: `LOG_ROUTER_RAW_BUCKET` is `raw.bucket`.
@@ -27,8 +28,18 @@ pub const CONFIG_ENV: &str = "LOG_ROUTER_CONFIG";
 /// The settings file used when neither `--config` nor [`CONFIG_ENV`] names one.
 pub const DEFAULT_CONFIG: &str = "log-router.toml";
 
-/// Variables of the prefix that are no settings.
-const OTHER_ENV: [&str; 3] = [CONFIG_ENV, "LOG_ROUTER_LOG", "LOG_ROUTER_LOG_FORMAT"];
+/// Variables that begin like this must override a setting. Others of the prefix are not ours to judge: Kubernetes gives
+/// every process some for each service, `LOG_ROUTER_SERVICE_HOST` for one.
+const OVERRIDES: [&str; 8] = [
+    "LOG_ROUTER_RAW_",
+    "LOG_ROUTER_ROUTED_",
+    "LOG_ROUTER_SEALS_",
+    "LOG_ROUTER_QUARANTINE_",
+    "LOG_ROUTER_ROUTER_",
+    "LOG_ROUTER_LOADER_",
+    "LOG_ROUTER_TABLES_",
+    "LOG_ROUTER_SWEEP_",
+];
 
 /// Everything a deployment may set, validated.
 #[derive(Clone, Debug)]
@@ -62,6 +73,9 @@ pub enum SettingsError {
         #[source]
         source: std::io::Error,
     },
+    /// An environment variable is no text.
+    #[error("environment variable {0} is not UTF-8: set it anew, or unset it")]
+    NotText(String),
     /// The file is no TOML.
     #[error("{path} is not TOML")]
     Syntax {
@@ -84,7 +98,7 @@ pub enum SettingsError {
 impl Settings {
     /// Loads the file named by `--config`, else by [`CONFIG_ENV`], else [`DEFAULT_CONFIG`].
     pub fn load(config: Option<&Path>) -> Result<Self, SettingsError> {
-        let env: BTreeMap<String, String> = std::env::vars().filter(|(name, _)| name.starts_with(ENV_PREFIX)).collect();
+        let env = own_variables(std::env::vars_os())?;
         let path = config
             .map(Path::to_owned)
             .or_else(|| env.get(CONFIG_ENV).map(PathBuf::from))
@@ -98,7 +112,7 @@ impl Settings {
     pub fn parse(path: &Path, text: &str, env: BTreeMap<String, String>) -> Result<Self, SettingsError> {
         let mut root: toml::Table =
             text.parse().map_err(|source| SettingsError::Syntax { path: path.to_owned(), source: Box::new(source) })?;
-        let env = env.into_iter().filter(|(name, _)| !OTHER_ENV.contains(&name.as_str())).collect();
+        let env = env.into_iter().filter(|(name, _)| OVERRIDES.iter().any(|start| name.starts_with(start))).collect();
         let mut input = Input::new(env);
         let settings = Self::read(&mut root, &mut input);
         for section in root.keys() {
@@ -202,6 +216,17 @@ impl Settings {
         }
         out
     }
+}
+
+/// The variables of our prefix; others may be anything.
+fn own_variables(all: impl Iterator<Item = (OsString, OsString)>) -> Result<BTreeMap<String, String>, SettingsError> {
+    let own = all.filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
+    let own = own.filter(|(name, _)| name.starts_with(ENV_PREFIX));
+    own.map(|(name, value)| match value.into_string() {
+        Ok(value) => Ok((name, value)),
+        Err(_) => Err(SettingsError::NotText(name)),
+    })
+    .collect()
 }
 
 #[cfg(test)]

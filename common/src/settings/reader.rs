@@ -189,10 +189,14 @@ impl Setting for Vec<String> {
     }
 }
 
+/// Longer times are mistakes, and clocks cannot add them all.
+const TIME_MAX: Duration = Duration::from_secs(5 * 365 * 24 * 3600);
+
 impl Setting for Duration {
     fn from_toml(value: &Value) -> Result<Self, String> {
         let expected = || format!("a time like \"60s\" or \"2h\", found {value}");
-        humantime::parse_duration(value.as_str().ok_or_else(expected)?).map_err(|_| expected())
+        let time = humantime::parse_duration(value.as_str().ok_or_else(expected)?).map_err(|_| expected())?;
+        if time > TIME_MAX { Err(format!("a time of at most five years, found {value}")) } else { Ok(time) }
     }
     fn to_toml(&self) -> Value {
         Value::String(humantime::format_duration(*self).to_string())

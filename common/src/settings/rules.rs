@@ -89,6 +89,17 @@ pub(super) fn check_pointer(section: &mut Section<'_>, key: &str, pointer: &str)
     if !pointer.starts_with('/') || pointer.len() < 2 {
         section.problem(key, format!("{pointer:?} is not a JSON pointer: write it like \"/event\""));
     }
+    check_escapes(section, key, pointer);
+}
+
+/// RFC 6901, 3: `~` begins an escape, and there are two.
+pub(super) fn check_escapes(section: &mut Section<'_>, key: &str, pointer: &str) {
+    if pointer.split('~').skip(1).any(|rest| !rest.starts_with(['0', '1'])) {
+        section.problem(
+            key,
+            format!("{pointer:?} is not a JSON pointer: a ~ in a name is written ~0, and a / in a name ~1"),
+        );
+    }
 }
 
 /// `[[raw.fixed]]`, checked against the prefix of all raw objects.
@@ -212,6 +223,7 @@ mod tests {
             ("ROUTER_ALLOW", "[\"\"]", "router.allow: \"\" names no event type"),
             ("ROUTER_DENY", "[\"*\"]", "router.deny: \"*\" excludes every event type"),
             ("ROUTER_DROP", "[{ pointer = \"user\", values = [1] }]", "router.drop: \"user\" is not a JSON pointer"),
+            ("ROUTER_DROP", "[{ pointer = \"/a~\", values = [1] }]", "router.drop: \"/a~\" is not a JSON pointer: a ~"),
             (
                 "ROUTER_DROP",
                 "[{ pointer = \"/user\", values = [] }]",

@@ -70,6 +70,10 @@ impl RawSettings {
     pub(super) fn read(mut section: Section<'_>) -> (Self, Vec<String>) {
         let bucket = bucket(&mut section);
         let prefix = section.or("prefix", String::new());
+        if let Some(without) = prefix.strip_prefix('/') {
+            section
+                .problem("prefix", format!("{prefix:?} begins with /, which keys hardly ever do: write {without:?}"));
+        }
         let queues = QueueNames::read(&mut section);
         let overwrite = section.or("overwrite", Overwrite::Add);
         let fixed = rules::fixed_prefixes(&mut section, &prefix);
@@ -151,6 +155,9 @@ pub struct RouterSettings {
 /// Small objects take a few milliseconds of routing and some hundred of waiting for S3 and SQS.
 const OBJECTS_IN_FLIGHT: usize = 16;
 
+/// Each may hold 4 MiB read ahead, a connection and a file.
+const OBJECTS_IN_FLIGHT_MAX: usize = 1_000;
+
 impl Default for RouterSettings {
     /// The documented defaults, with the event type under `/event`.
     fn default() -> Self {
@@ -203,6 +210,7 @@ impl RouterSettings {
         if let Some(pointer) = unwrap.as_ref().filter(|pointer| !pointer.starts_with('/')) {
             section.problem("unwrap", format!("{pointer:?} is not a JSON pointer: write it like \"/Records\""));
         }
+        rules::check_escapes(&mut section, "unwrap", unwrap.as_deref().unwrap_or_default());
         let workers = count(&mut section, "workers", default.workers);
         let settings = Self {
             event_type,
@@ -235,6 +243,10 @@ impl RouterSettings {
         }
         if settings.objects_in_flight < settings.workers {
             let what = format!("{} is less than workers: some would never have work", settings.objects_in_flight);
+            section.problem("objects_in_flight", what);
+        }
+        if settings.objects_in_flight > OBJECTS_IN_FLIGHT_MAX {
+            let what = format!("{} is more than {OBJECTS_IN_FLIGHT_MAX}: run more routers", settings.objects_in_flight);
             section.problem("objects_in_flight", what);
         }
         if settings.max_event_types > 100_000 {

@@ -103,6 +103,20 @@ fn values_that_could_never_work_are_refused() {
         ("LOG_ROUTER_ROUTER_PART_MAX_BYTES", "1TiB", "router.part_max_bytes: is more than 4GiB"),
         ("LOG_ROUTER_ROUTER_WORKERS", "1000", "router.workers: 1000 is more than 256"),
         ("LOG_ROUTER_ROUTER_OBJECTS_IN_FLIGHT", "3", "router.objects_in_flight: 3 is less than workers"),
+        ("LOG_ROUTER_ROUTER_OBJECTS_IN_FLIGHT", "1001", "router.objects_in_flight: 1001 is more than 1000"),
+        (
+            "LOG_ROUTER_ROUTER_MAX_OBJECT_TIME",
+            "6years",
+            "LOG_ROUTER_ROUTER_MAX_OBJECT_TIME: expected a time of at most",
+        ),
+        (
+            "LOG_ROUTER_LOADER_FLUSH_AGE",
+            "999999999999999999s",
+            "LOG_ROUTER_LOADER_FLUSH_AGE: expected a time of at most",
+        ),
+        ("LOG_ROUTER_ROUTER_EVENT_TYPE", "[\"/a~b\"]", "router.event_type: \"/a~b\" is not a JSON pointer: a ~"),
+        ("LOG_ROUTER_ROUTER_UNWRAP", "/a~2b", "router.unwrap: \"/a~2b\" is not a JSON pointer: a ~"),
+        ("LOG_ROUTER_RAW_PREFIX", "/logs/", "raw.prefix: \"/logs/\" begins with /, which keys"),
         ("LOG_ROUTER_RAW_BUCKET", "", "raw.bucket: is empty"),
         ("LOG_ROUTER_RAW_BUCKET", "s3://raw/x", "raw.bucket: \"s3://raw/x\" is not the name of a bucket"),
         ("LOG_ROUTER_RAW_QUEUE", "", "raw.queue: is empty"),
@@ -130,6 +144,30 @@ fn what_is_shown_is_read_back_as_the_same_settings() {
     let settings = parse(MINIMAL, &[]).expect("valid");
     let again = parse(&settings.show(), &[]).expect("what is shown is valid");
     assert_eq!(again.show(), settings.show());
+}
+
+#[test]
+fn variables_that_are_no_settings_are_left_alone() {
+    let env = [
+        ("LOG_ROUTER_SERVICE_HOST", "10.0.0.1"),
+        ("LOG_ROUTER_PORT_8080_TCP_ADDR", "10.0.0.1"),
+        ("LOG_ROUTER_CONFIG", "ignored.toml"),
+        ("LOG_ROUTER_LOG", "debug"),
+    ];
+    parse(MINIMAL, &env).expect("valid");
+    assert_eq!(problems(MINIMAL, &[("LOG_ROUTER_SWEEP_NO_SUCH", "1")]).len(), 1);
+    parse(&MINIMAL.replace("/event", "/a~0b~1c"), &[]).expect("escapes of pointers are valid");
+}
+
+#[test]
+fn a_variable_that_is_no_text_is_refused_if_it_is_ours() {
+    use std::os::unix::ffi::OsStringExt;
+    let of = |name: &str| (OsString::from(name), OsString::from_vec(vec![0xff]));
+    assert!(own_variables([of("LANG")].into_iter()).expect("not ours").is_empty());
+    let nameless = (OsString::from_vec(vec![0xff]), OsString::new());
+    assert!(own_variables([nameless].into_iter()).expect("not ours").is_empty());
+    let error = own_variables([of("LOG_ROUTER_RAW_BUCKET")].into_iter()).expect_err("no text");
+    assert!(error.to_string().contains("LOG_ROUTER_RAW_BUCKET is not UTF-8"), "{error}");
 }
 
 #[test]

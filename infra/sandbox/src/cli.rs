@@ -42,21 +42,23 @@ enum Command {
 
 /// Runs what the process was asked for.
 pub async fn run() -> ExitCode {
-    // Every missing key is an error to s3s; to whoever asked it is an answer.
-    common::telemetry::init("warn,s3s=off");
-    let arguments = Arguments::parse();
-    let config = arguments.config.as_deref();
-    let result = match arguments.command {
-        Command::Up { port, dir } => up(SandboxOptions { port, dir }, config).await,
-        Command::Demo => demo::run().await,
-        Command::Sql(sql) => sql_on(config, &sql).await,
-    };
-    match result {
+    match carry_out(Arguments::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("sandbox: {error:#}");
             ExitCode::FAILURE
         }
+    }
+}
+
+async fn carry_out(arguments: Arguments) -> anyhow::Result<()> {
+    // Every missing key is an error to s3s; to whoever asked it is an answer.
+    common::telemetry::init("warn,s3s=off")?;
+    let config = arguments.config.as_deref();
+    match arguments.command {
+        Command::Up { port, dir } => up(SandboxOptions { port, dir }, config).await,
+        Command::Demo => demo::run().await,
+        Command::Sql(sql) => sql_on(config, &sql).await,
     }
 }
 

@@ -66,7 +66,7 @@ impl Cli {
 }
 
 fn run(settings: &Settings, until_idle: Option<Duration>) -> anyhow::Result<()> {
-    common::telemetry::init("info");
+    common::telemetry::init("info")?;
     let runtime = tokio::runtime::Runtime::new().context("could not start threads")?;
     let done = runtime.block_on(async {
         let clients = Clients::from_env().await?;
