@@ -69,7 +69,12 @@ impl Turns {
         free.map_or_else(|| self.rules.workbench(), Ok)
     }
 
-    pub(crate) fn put_back(&self, bench: Workbench) {
+    /// For the next object. What is in the spool is not needed any more.
+    pub(crate) fn put_back(&self, mut bench: Workbench) {
+        if let Err(error) = bench.clear() {
+            tracing::warn!(%error, "could not empty a spool file; the next object gets another");
+            return;
+        }
         self.benches.lock().unwrap_or_else(PoisonError::into_inner).push(bench);
     }
 }

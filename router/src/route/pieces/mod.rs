@@ -32,6 +32,11 @@ impl Workbench {
         Ok(Self { encoder, spool: Spool::create(&settings.spool_dir)? })
     }
 
+    /// Gives the disk space of the last object back.
+    pub fn clear(&mut self) -> io::Result<()> {
+        self.spool.restart()
+    }
+
     /// The file in which the extents of finished pieces are.
     pub fn spool(&self) -> &Spool {
         &self.spool

@@ -28,7 +28,7 @@ impl Spool {
         Ok(Self { file: Arc::new(tempfile::tempfile_in(dir)?), length: 0 })
     }
 
-    /// Forgets everything, for the next object.
+    /// Forgets everything, for the next object, and takes no disk space until then.
     pub(super) fn restart(&mut self) -> io::Result<()> {
         self.file.set_len(0)?;
         (&*self.file).seek(SeekFrom::Start(0))?;
@@ -83,5 +83,18 @@ impl io::Read for ExtentReader {
             (self.next, self.done) = (self.next + 1, 0);
         }
         Ok(read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spool_that_waits_for_its_next_object_takes_no_space() {
+        let mut spool = Spool::create(&std::env::temp_dir()).expect("created");
+        spool.append(&[7; 1000], &mut Vec::new()).expect("written");
+        spool.restart().expect("restarted");
+        assert_eq!(spool.file.metadata().expect("read").len(), 0);
     }
 }
