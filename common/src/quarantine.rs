@@ -51,7 +51,7 @@ reasons! {
     TooDeep = "too_deep",
     /// A root key that decodes to `_lr`, the lineage member's name.
     ReservedKey = "reserved_key",
-    /// The object could not be read to its end; what came before is routed.
+    /// The object could not be read to its end. What came before is routed, unless the object is damaged.
     UnreadableObject = "unreadable_object",
     /// COPY refused the record (the loader's only reason).
     RejectedByCopy = "rejected_by_copy",

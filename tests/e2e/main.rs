@@ -21,6 +21,9 @@ mod redelivery;
 /// Two routers, two settings, two contents of one key: one wins, nothing is lost or doubled.
 mod races;
 
+/// What queues, proxies, broken uploads and chance do to the router at its edges.
+mod edges;
+
 /// Tables grow with what the files bring.
 mod schema;
 
@@ -35,6 +38,9 @@ mod killed;
 
 /// An endpoint that holds chosen requests up.
 mod held;
+
+/// An S3 whose answers about one object are altered.
+mod altered;
 
 /// The router as a service: overlap, heartbeat, drain, and objects that keep failing.
 mod service;

@@ -1,11 +1,8 @@
+use crate::altered::{Answer, answering};
 use crate::held::Held;
 use crate::process::{Running, command};
 use crate::redelivery::notification_of;
 use crate::stack::{IDLE, Stack, eventually};
-use aws_sdk_s3::config::interceptors::BeforeDeserializationInterceptorContextMut;
-use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
-use aws_sdk_s3::error::BoxError;
-use aws_sdk_s3::primitives::SdkBody;
 use common::clients::Clients;
 use common::queue::{Fate, Queue};
 use common::source::SourceObject;
@@ -125,36 +122,30 @@ async fn a_delivery_whose_heartbeat_failed_is_not_settled() {
     assert_eq!(stack.drain("routed-parts-dlq").await, ["held"]);
 }
 
-/// S3 answers 403 instead of these contents.
-#[derive(Debug)]
-struct Forbid {
-    etag: String,
-}
-
-impl Intercept for Forbid {
-    fn name(&self) -> &'static str {
-        "Forbid"
-    }
-
-    fn modify_before_deserialization(
-        &self,
-        context: &mut BeforeDeserializationInterceptorContextMut<'_>,
-        _: &RuntimeComponents,
-        _: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        let response = context.response_mut();
-        if response.headers().get("etag") == Some(&self.etag) {
-            *response.status_mut() = 403.try_into()?;
-            // They are the object's own, and do not fit the error.
-            let checksums = response.headers().iter().map(|(name, _)| name.to_owned());
-            for name in checksums.filter(|name| name.starts_with("x-amz-checksum")).collect::<Vec<_>>() {
-                response.headers_mut().remove(name);
-            }
-            *response.body_mut() =
-                SdkBody::from("<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>");
-        }
-        Ok(())
-    }
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_whose_message_was_lost_before_its_turn_is_left_to_others() {
+    let stack = Stack::start().await;
+    stack.drain("raw-objects").await;
+    stack.set_visibility("raw-objects", 3).await;
+    stack.put_lines("held", [r#"{"event":"x"}"#]).await;
+    let held = Held::requests(&stack.endpoint(), &["GET /raw-logs/held"]).await;
+    let log = stack.dir().join("router.log");
+    let mut router = command(&stack, "router");
+    router.arg("run").env("AWS_ENDPOINT_URL", &held.endpoint);
+    let router = Running::start_with_log(router, &log);
+    let logged = async |text: &str| {
+        eventually(text, || async { std::fs::read_to_string(&log).expect("a log").contains(text) }).await;
+    };
+    let queue = Queue::open(&stack.clients.sqs, "raw-objects", "raw.queue").await.expect("open");
+    eventually("a receive", || async { queue.depth().await.expect("asked").in_flight == 1 }).await;
+    let url = stack.queue_url("raw-objects").await;
+    stack.clients.sqs.purge_queue().queue_url(&url).send().await.expect("purged");
+    logged("could not keep a message invisible").await;
+    held.release();
+    logged("lost the message while working on it").await;
+    let written = common::objects::list(&stack.clients.s3, "routed-logs", "").await.expect("listed");
+    assert!(written.is_empty(), "{written:?}");
+    assert_eq!(router.terminate().await, Some(0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -178,15 +169,13 @@ async fn until_idle_ends_and_names_an_object_that_keeps_failing() {
     let body: String = sources.iter().map(notification_of).collect();
     stack.send("raw-objects", &body.replace("]}{\"Records\":[", ",")).await;
 
-    let etag = format!("\"{}\"", sources[0].etag);
-    let forbidding = stack.clients.s3.config().to_builder().interceptor(Forbid { etag });
-    let s3 = aws_sdk_s3::Client::from_conf(forbidding.build());
-    let clients = Clients { s3, ..stack.clients.clone() };
+    let denied = "<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>";
+    let clients = answering(&stack.clients, &sources[0].etag, Answer::Instead { status: 403, body: denied });
     let ended = router::run(&stack.settings, &clients, Some(IDLE), CancellationToken::new()).await;
     let error = common::telemetry::chain(&ended.expect_err("one object is not routed"));
     for part in [
         "raw.queue",
-        "1 message was not finished",
+        "1 message was not finished here",
         "GetObject on s3://raw-logs/forbidden.json failed: 403 AccessDenied: Access Denied (request ",
     ] {
         assert!(error.contains(part), "{part} in {error}");

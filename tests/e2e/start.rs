@@ -18,6 +18,8 @@ async fn what_is_missing_stops_the_start_with_its_setting_and_the_fix() {
         ("router", "LOG_ROUTER_RAW_BUCKET", "no-such-bucket", "raw.bucket", "create it or correct the setting"),
         ("router", "LOG_ROUTER_RAW_QUEUE", "no-such-queue", "raw.queue", "create it or correct the setting"),
         ("router", "LOG_ROUTER_ROUTER_SPOOL_DIR", "/no/such/folder", "router.spool_dir", "name a folder that exists"),
+        ("router", "LOG_ROUTER_LOG", "common=loud", "LOG_ROUTER_LOG", "write a level like info"),
+        ("loader", "LOG_ROUTER_LOG_FORMAT", "xml", "LOG_ROUTER_LOG_FORMAT", "write text or json"),
         ("router", "LOG_ROUTER_ROUTER_WORKERS", "zero", "LOG_ROUTER_ROUTER_WORKERS", "a whole number"),
         ("loader", "LOG_ROUTER_ROUTED_QUEUE", "no-such-queue", "routed.queue", "create it or correct the setting"),
         ("loader", "LOG_ROUTER_ROUTED_BUCKET", "no-such-bucket", "routed.bucket", "create it or correct the setting"),
