@@ -127,6 +127,11 @@ impl KeyLayout {
     pub fn load_object(&self, kind: &str, event: &EventName, hash: &str) -> String {
         format!("{}_load/{kind}/{event}/{hash}.json", self.routed)
     }
+
+    /// A part that the loader writes anew, named by the hashes of the key of the part it is made of and of its content.
+    pub fn piece(&self, event: &EventName, of: &str, content: &str, codec: PartCodec) -> String {
+        format!("{}_load/pieces/{event}/{of}-{content}.{}", self.routed, codec.suffix())
+    }
 }
 
 fn day(at: OffsetDateTime) -> String {
@@ -175,5 +180,9 @@ mod tests {
         let name = PieceName { source_id: &source_id, routing_id: "01234567", sequence: 99_999_999, crc32: 0 };
         let event = EventName::of_type(&"x".repeat(100));
         assert!(layout().part(&event, &name, PartCodec::Zstd).len() - "routed/".len() <= PART_NAME_MAX_BYTES);
+        let (of, content) = ("0123456789abcdef", "fedcba9876543210");
+        let piece = layout().piece(&event, of, content, PartCodec::Zstd);
+        assert!(piece.ends_with("/0123456789abcdef-fedcba9876543210.json.zst"), "{piece}");
+        assert!(piece.len() - "routed/".len() <= PART_NAME_MAX_BYTES, "the error views show it whole");
     }
 }

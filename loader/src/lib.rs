@@ -16,6 +16,7 @@ mod load;
 mod mapping;
 mod pause;
 mod pending;
+mod pieces;
 mod receive;
 mod schema;
 mod settle;
