@@ -84,6 +84,19 @@ impl KeyLayout {
         )
     }
 
+    /// The loader's quarantine object: what COPY refused of one event of a source object's generation.
+    pub fn rejected(
+        &self,
+        event: &EventName,
+        time: OffsetDateTime,
+        source_id: &SourceId,
+        generation: u32,
+        hash: &str,
+    ) -> String {
+        let (reason, day) = (Reason::RejectedByCopy, day(time));
+        format!("{}loader/{reason}/{day}/{source_id}-{event}-g{generation}-{hash}.json.gz", self.quarantine)
+    }
+
     /// The seal of a source object's generation.
     pub fn seal(&self, source_id: &SourceId, generation: u32) -> String {
         format!("{}id/{source_id}.g{generation}.json", self.seals)
@@ -162,6 +175,10 @@ mod tests {
         assert_eq!(
             keys.quarantine(Reason::NotJson, at, 0, &name),
             format!("quarantine/router/not_json/2025/06/02/{source_id}-01234567-g0-0003-00000abc.json.gz")
+        );
+        assert_eq!(
+            keys.rejected(&event, at, &source_id, 1, "0a1b"),
+            format!("quarantine/loader/rejected_by_copy/2025/06/02/{source_id}-page_view-g1-0a1b.json.gz")
         );
         assert_eq!(keys.seal(&source_id, 2), format!("seals/id/{source_id}.g2.json"));
         let [claim, full] = keys.claims("raw", "k");

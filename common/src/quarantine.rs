@@ -1,6 +1,8 @@
 //! Quarantine: the closed list of reasons, and the line that keeps a record with its reason.
 
 use crate::source::SourceId;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -72,10 +74,11 @@ pub struct QuarantinedRecord {
     pub source_id: SourceId,
     /// The generation that quarantined it.
     pub generation: u32,
-    /// Physical line where the record starts, from 1.
+    /// Physical line where the record starts, from 1; 0 where that is not known, because parts are without lineage.
     pub line: u64,
-    /// Byte offset of the record in the decompressed object, from 0.
-    pub offset: u64,
+    /// Byte offset of the record in the decompressed object, from 0; only the router knows it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub offset: Option<u64>,
     /// Why.
     pub reason: Reason,
     /// What exactly, for a person.
@@ -88,9 +91,23 @@ pub struct QuarantinedRecord {
     pub raw_base64: Option<String>,
 }
 
+/// A record's bytes as `raw` and `raw_base64` keep them.
+pub fn kept_bytes(raw: &[u8]) -> (Option<String>, Option<String>) {
+    match std::str::from_utf8(raw) {
+        Ok(text) => (Some(text.to_owned()), None),
+        Err(_) => (None, Some(BASE64_STANDARD.encode(raw))),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bytes_are_text_where_they_can_be() {
+        assert_eq!(kept_bytes("é".as_bytes()), (Some("é".into()), None));
+        assert_eq!(kept_bytes(b"\xff"), (None, Some("/w==".into())));
+    }
 
     #[test]
     fn every_reason_is_spelled_alike_in_keys_and_in_json() {

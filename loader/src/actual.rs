@@ -69,6 +69,11 @@ impl Actual {
         !self.columns.is_empty()
     }
 
+    /// Bytes that a VARCHAR column takes.
+    pub(crate) fn text_size(&self, column: &str) -> Option<u32> {
+        self.columns.get(column).filter(|column| column.kind == Some(Kind::Varchar)).map(|column| column.size)
+    }
+
     /// Whether rows of this product may be in the table.
     pub(crate) fn has_source_column(&self) -> bool {
         self.columns.contains_key("_source")

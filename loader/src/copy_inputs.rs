@@ -25,9 +25,20 @@ pub(crate) async fn write(
     group: &Group,
 ) -> Result<CopyInputs, AwsError> {
     Ok(CopyInputs {
-        manifest_uri: put(s3, bucket, keys, event, "manifest", manifest(bucket, &group.parts)).await?,
+        manifest_uri: write_manifest(s3, bucket, keys, event, &group.parts).await?,
         jsonpaths_uri: put(s3, bucket, keys, event, "jsonpaths", jsonpaths(&group.jsonpaths)).await?,
     })
+}
+
+/// A manifest of these parts alone; gives its URI.
+pub(crate) async fn write_manifest(
+    s3: &aws_sdk_s3::Client,
+    bucket: &str,
+    keys: &KeyLayout,
+    event: &EventName,
+    parts: &[String],
+) -> Result<String, AwsError> {
+    put(s3, bucket, keys, event, "manifest", manifest(bucket, parts)).await
 }
 
 async fn put(

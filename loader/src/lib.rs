@@ -18,6 +18,7 @@ mod pause;
 mod pending;
 mod pieces;
 mod receive;
+mod repair;
 mod schema;
 mod settle;
 mod sql;

@@ -3,20 +3,27 @@
 
 use crate::Loader;
 use crate::batch::{Member, new_name};
-use crate::contents::{self, ContentsError};
+use crate::contents::{self, Contents, ContentsError};
 use crate::copy_inputs::{self, CopyInputs};
 use crate::groups::{self, Group, GroupError};
 use crate::ledger;
 use crate::mapping::extend::Seen;
+use crate::pieces::PieceError;
+use crate::repair::{Rejected, repair};
 use crate::schema::{Schema, SchemaError};
 use crate::sql::load::{Copy, LedgerRow};
 use crate::table::Table;
 use crate::transaction::{Plan, Role, Transaction};
 use crate::verdict::{self, Class};
 use crate::warehouse::WarehouseError;
+use common::load_request::LoadRequest;
 use common::telemetry::chain;
 use std::time::Instant;
 use time::OffsetDateTime;
+
+/// How often a batch is repaired before it is given up as it is: every time something was found, so that a batch of
+/// many groups and stubborn columns ends.
+const REPAIRS_MAX: usize = 20;
 
 /// What one try came to.
 #[derive(Debug)]
@@ -77,21 +84,59 @@ async fn ask<D>(loader: &Loader, table: &mut Table, members: &[Member<D>]) -> Re
 
 async fn submit<D>(loader: &Loader, table: &mut Table, members: &[Member<D>]) -> Result<u64, LoadFailure> {
     let Loader { warehouse, names, settings, s3, .. } = loader;
-    let (event, bucket, max_depth) = (&table.event, &settings.routed.bucket, settings.loader.max_depth);
-    let schema = table.schema.as_mut().expect("the ledger was asked through it");
-    let clock = Instant::now();
-    let batch = new_name("b");
+    let (bucket, max_depth) = (&settings.routed.bucket, settings.loader.max_depth);
 
     // The schema first, in transactions of its own: DDL and COPY in one could deadlock with another loader.
-    let contents = contents::of_members(s3, bucket, members).await?;
+    let mut contents = contents::of_members(s3, bucket, members).await?;
     let with_parts = members.iter().zip(&contents).filter(|(_, contents)| !contents.parts.is_empty());
     let seen: Vec<Seen<'_>> = with_parts
         .map(|(member, contents)| Seen { records: member.request().records(), node: contents.sketch.as_ref() })
         .collect();
-    schema.grow(warehouse, names, event, &seen, max_depth).await?;
+    let schema = table.schema.as_mut().expect("the ledger was asked through it");
+    schema.grow(warehouse, names, &table.event, &seen, max_depth).await?;
 
-    // What COPY reads, before the transaction.
-    let groups = groups::group(&schema.mapping, &contents, max_depth)?;
+    // Once, as a rule: what COPY refuses is taken out, and the rest tried again.
+    let mut rejected = Rejected::default();
+    for _ in 0..REPAIRS_MAX {
+        match transact(loader, table, members, &contents, &rejected).await {
+            // A refusal may come from what was remembered of the schema: that is read anew before records are blamed.
+            Err(Refused { group: Some(group), .. })
+                if table.is_fresh && repair(loader, table, &group, &mut contents, &mut rejected).await? => {}
+            ended => return ended.map_err(|refused| refused.failure),
+        }
+    }
+    transact(loader, table, members, &contents, &rejected).await.map_err(|refused| refused.failure)
+}
+
+/// A transaction that did not commit.
+struct Refused {
+    failure: LoadFailure,
+    /// The parts whose data COPY refused, if that is why.
+    group: Option<Group>,
+}
+
+/// Loads the contents, without what was rejected of them.
+async fn transact<D>(
+    loader: &Loader,
+    table: &Table,
+    members: &[Member<D>],
+    contents: &[Contents<'_>],
+    rejected: &Rejected,
+) -> Result<u64, Refused> {
+    let Loader { warehouse, names, settings, s3, .. } = loader;
+    let (event, bucket) = (&table.event, &settings.routed.bucket);
+    let schema = table.schema.as_ref().expect("the ledger was asked through it");
+    let clock = Instant::now();
+    let batch = new_name("b");
+
+    // What COPY reads, and what it refused before, ahead of the transaction that makes both count.
+    let mut rows = Vec::with_capacity(members.len());
+    for (at, (member, contents)) in members.iter().zip(contents).enumerate() {
+        let row = ledger_row(member, rejected.of(at), rejected.write(loader, at, member.request()).await?);
+        check_counts(&row, contents, member.request())?;
+        rows.push(row);
+    }
+    let mut groups = groups::group(&schema.mapping, contents, settings.loader.max_depth)?;
     let mut inputs = Vec::with_capacity(groups.len());
     for group in &groups {
         let written = copy_inputs::write(s3, bucket, &settings.keys, event, group).await;
@@ -102,7 +147,7 @@ async fn submit<D>(loader: &Loader, table: &mut Table, members: &[Member<D>]) ->
     let plan = Plan {
         batch: &batch,
         event,
-        rows: members.iter().map(ledger_row).collect(),
+        rows,
         copies: groups
             .iter()
             .zip(&inputs)
@@ -127,6 +172,15 @@ async fn submit<D>(loader: &Loader, table: &mut Table, members: &[Member<D>]) ->
                 batch,
                 "loaded"
             );
+            if rejected.records() > 0 {
+                tracing::warn!(
+                    event = event.as_str(),
+                    records = rejected.records(),
+                    columns = rejected.summary(),
+                    batch,
+                    "COPY refused records: they are in quarantine (rejected_by_copy), all others are loaded"
+                );
+            }
             Ok(rows)
         }
         Err(error) => {
@@ -138,20 +192,40 @@ async fn submit<D>(loader: &Loader, table: &mut Table, members: &[Member<D>]) ->
                     () = loader.shutdown.cancelled() => {}
                 }
             }
-            Err(LoadFailure::of_transaction(&transaction, &error))
+            let failure = LoadFailure::of_transaction(&transaction, &error);
+            let entry = match &error {
+                WarehouseError::Failed(failed) if failure.class == Class::Data => failed.entry,
+                _ => None,
+            };
+            let copy = entry.and_then(|entry| transaction.copy(entry));
+            Err(Refused { failure, group: copy.map(|copy| groups.swap_remove(copy)) })
         }
     }
 }
 
-fn ledger_row<D>(member: &Member<D>) -> LedgerRow {
+/// The request's own row, whatever became of its parts.
+fn ledger_row<D>(member: &Member<D>, rejected: u64, quarantine_key: Option<String>) -> LedgerRow {
     let request = member.request();
     LedgerRow {
         source_id: request.source_id.clone(),
         generation: request.generation,
         parts: request.part_count(),
-        rows: request.records(),
+        rows: request.records() - rejected.min(request.records()),
+        rejected,
+        quarantine_key,
         source_time: request.source_time,
     }
+}
+
+/// Nothing is submitted that does not add up: what is loaded and what is rejected are what the seal says.
+fn check_counts(row: &LedgerRow, contents: &Contents<'_>, request: &LoadRequest) -> Result<(), LoadFailure> {
+    let loaded: u64 = contents.parts.iter().map(|part| part.records).sum();
+    let sealed = request.records();
+    if loaded == row.rows && loaded + row.rejected == sealed {
+        return Ok(());
+    }
+    let what = format!("{loaded} records to be loaded and {} rejected are not the {sealed} of the seal", row.rejected);
+    Err(LoadFailure { class: Class::Unknown, blame: Blame::Batch, what })
 }
 
 fn copy<'a>(group: &'a Group, inputs: &'a CopyInputs, iam_role: &'a str) -> (Copy<'a>, u64) {
@@ -178,7 +252,7 @@ impl LoadFailure {
         Self { class, blame, what }
     }
 
-    fn aws(error: &common::aws_error::AwsError, blame: Blame) -> Self {
+    pub(crate) fn aws(error: &common::aws_error::AwsError, blame: Blame) -> Self {
         let class = match (error.is_transient(), error.is_no_such_object()) {
             (true, _) => Class::Transient,
             (_, true) => Class::MissingPart,
@@ -206,6 +280,21 @@ impl From<ContentsError> for LoadFailure {
             ContentsError::Unreadable(cause) => Self::aws(cause, Blame::Batch),
             _ => Self { class: Class::Unknown, blame: Blame::Batch, what: chain(&error) },
         }
+    }
+}
+
+impl From<PieceError> for LoadFailure {
+    fn from(error: PieceError) -> Self {
+        match &error {
+            PieceError::Aws(cause) => Self::aws(cause, Blame::Batch),
+            _ => Self { class: Class::Unknown, blame: Blame::Batch, what: chain(&error) },
+        }
+    }
+}
+
+impl<E: Into<LoadFailure>> From<E> for Refused {
+    fn from(error: E) -> Self {
+        Self { failure: error.into(), group: None }
     }
 }
 

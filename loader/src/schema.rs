@@ -75,6 +75,11 @@ impl Schema {
         self.actual.has_table()
     }
 
+    /// Bytes that a VARCHAR column really takes.
+    pub(crate) fn text_size(&self, column: &str) -> Option<u32> {
+        self.actual.text_size(column)
+    }
+
     /// Reads the schema; makes gate and ledger first where there are none.
     pub(crate) async fn read(warehouse: &Warehouse, names: &Names, event: &EventName) -> Result<Self, SchemaError> {
         let mut actual = read_actual(warehouse, names, event).await?;

@@ -116,6 +116,13 @@ impl Transaction {
     pub(crate) fn role(&self, entry: usize) -> Option<Role> {
         self.roles.get(entry.checked_sub(1)?).copied()
     }
+
+    /// Which of the plan's copies the entry with this number is, if it is one.
+    pub(crate) fn copy(&self, entry: usize) -> Option<usize> {
+        let is_copy = |role: &&Role| **role == Role::Copy;
+        let before = self.roles.iter().take(entry.checked_sub(1)?).filter(is_copy).count();
+        (self.role(entry) == Some(Role::Copy)).then_some(before)
+    }
 }
 
 #[cfg(test)]
@@ -132,6 +139,8 @@ mod tests {
             generation,
             parts: usize::from(rows > 0),
             rows,
+            rejected: 0,
+            quarantine_key: None,
             source_time: datetime!(2025-06-01 00:00 UTC),
         }
     }
@@ -160,7 +169,8 @@ mod tests {
     fn the_order_of_statements_is_the_guarantee() {
         let event = EventName::of_type("page_view");
         let columns = ["_source".to_owned()];
-        let (a, b) = (row("a", 0, 3), row("b", 2, 4));
+        let (a, mut b) = (row("a", 0, 3), row("b", 2, 4));
+        (b.rejected, b.quarantine_key) = (1, Some("q/b.json.gz".to_owned()));
         let transaction = Transaction::new(&names(), &plan(&event, &columns, vec![a.clone(), b.clone()]));
         let (a, b) = (a.source_id, b.source_id);
         assert_eq!(
@@ -174,8 +184,8 @@ mod tests {
                 format!(r#"DELETE FROM "events"."page_view" WHERE "_source" = '{b}' AND ("_loaded_at" IS NULL OR "_loaded_at" >= (SELECT DATEADD(day, -1, MIN("loaded_at")) FROM "log_router"."ledger_page_view" WHERE "source_id" = '{b}'))"#),
                 r#"COPY "events"."page_view" ("_source") FROM 's3://b/m' IAM_ROLE default MANIFEST FORMAT JSON 's3://b/j' GZIP TIMEFORMAT 'auto' DATEFORMAT 'auto' COMPUPDATE OFF STATUPDATE OFF"#.to_owned(),
                 "SELECT CAST(CASE WHEN pg_last_copy_count() = 7 THEN '1' ELSE 'copied ' || pg_last_copy_count() || ' of 7' END AS INTEGER)".to_owned(),
-                format!(r#"INSERT INTO "log_router"."ledger_page_view" ("source_id", "generation", "parts", "rows_loaded", "rows_rejected", "batch", "source_time") VALUES ('{a}', 0, 1, 3, 0, 'b-1', '2025-06-01 00:00:00.000000'), ('{b}', 2, 1, 4, 0, 'b-1', '2025-06-01 00:00:00.000000')"#),
-                r#"INSERT INTO "log_router"."loads" ("batch", "event", "requests", "parts", "rows_loaded", "rows_rejected", "started_at") VALUES ('b-1', 'page_view', 2, 2, 7, 0, '2025-06-01 00:00:00.000000')"#.to_owned(),
+                format!(r#"INSERT INTO "log_router"."ledger_page_view" ("source_id", "generation", "parts", "rows_loaded", "rows_rejected", "quarantine_key", "batch", "source_time") VALUES ('{a}', 0, 1, 3, 0, NULL, 'b-1', '2025-06-01 00:00:00.000000'), ('{b}', 2, 1, 4, 1, 'q/b.json.gz', 'b-1', '2025-06-01 00:00:00.000000')"#),
+                r#"INSERT INTO "log_router"."loads" ("batch", "event", "requests", "parts", "rows_loaded", "rows_rejected", "started_at") VALUES ('b-1', 'page_view', 2, 2, 7, 1, '2025-06-01 00:00:00.000000')"#.to_owned(),
             ]
         );
         let roles: Vec<_> = (1..=11).map(|n| transaction.role(n)).collect();
@@ -183,6 +193,7 @@ mod tests {
         let expected = [Lock, Timeout, Hold, GateCheck, Guard, Delete, Copy, CountCheck, Ledger, History];
         assert_eq!(roles[..10], expected.map(Some));
         assert_eq!((roles[10], transaction.role(0)), (None, None));
+        assert_eq!((transaction.copy(7), transaction.copy(8), transaction.copy(99)), (Some(0), None, None));
     }
 
     #[test]
@@ -194,7 +205,10 @@ mod tests {
         let transaction = Transaction::new(&names(), &plan);
         assert!(transaction.statements.iter().all(|sql| !sql.starts_with("COPY") && !sql.starts_with("DELETE")));
         assert!(
-            transaction.statements.iter().any(|sql| sql.contains("VALUES ('") && sql.contains("', 1, 0, 0, 0, 'b-1'"))
+            transaction
+                .statements
+                .iter()
+                .any(|sql| sql.contains("VALUES ('") && sql.contains("', 1, 0, 0, 0, NULL, 'b-1'"))
         );
     }
 

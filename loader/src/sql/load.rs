@@ -48,7 +48,11 @@ pub(crate) struct LedgerRow {
     pub(crate) source_id: SourceId,
     pub(crate) generation: u32,
     pub(crate) parts: usize,
+    /// In the table.
     pub(crate) rows: u64,
+    /// Refused by COPY, and in quarantine.
+    pub(crate) rejected: u64,
+    pub(crate) quarantine_key: Option<String>,
     pub(crate) source_time: OffsetDateTime,
 }
 
@@ -125,16 +129,18 @@ pub(crate) fn count_check(records: u64) -> String {
 
 pub(crate) fn insert_ledger(names: &Names, event: &EventName, batch: &str, rows: &[LedgerRow]) -> Vec<String> {
     let head = format!(
-        "INSERT INTO {} (\"source_id\", \"generation\", \"parts\", \"rows_loaded\", \"rows_rejected\", \"batch\", \"source_time\") VALUES ",
+        "INSERT INTO {} (\"source_id\", \"generation\", \"parts\", \"rows_loaded\", \"rows_rejected\", \"quarantine_key\", \"batch\", \"source_time\") VALUES ",
         names.ledger(event)
     );
     let rows = rows.iter().map(|row| {
         format!(
-            "({}, {}, {}, {}, 0, {}, {})",
+            "({}, {}, {}, {}, {}, {}, {}, {})",
             literal(row.source_id.as_str()),
             row.generation,
             row.parts,
             row.rows,
+            row.rejected,
+            row.quarantine_key.as_deref().map_or("NULL".to_owned(), literal),
             literal(batch),
             literal(&timestamp(row.source_time))
         )
@@ -150,13 +156,14 @@ pub(crate) fn insert_load(
     started_at: OffsetDateTime,
 ) -> String {
     format!(
-        "INSERT INTO {} (\"batch\", \"event\", \"requests\", \"parts\", \"rows_loaded\", \"rows_rejected\", \"started_at\") VALUES ({}, {}, {}, {}, {}, 0, {})",
+        "INSERT INTO {} (\"batch\", \"event\", \"requests\", \"parts\", \"rows_loaded\", \"rows_rejected\", \"started_at\") VALUES ({}, {}, {}, {}, {}, {}, {})",
         names.shared("loads"),
         literal(batch),
         literal(event.as_str()),
         rows.len(),
         rows.iter().map(|row| row.parts).sum::<usize>(),
         rows.iter().map(|row| row.rows).sum::<u64>(),
+        rows.iter().map(|row| row.rejected).sum::<u64>(),
         literal(&timestamp(started_at))
     )
 }
@@ -219,6 +226,8 @@ mod tests {
             generation,
             parts: 1,
             rows: 2,
+            rejected: 0,
+            quarantine_key: None,
             source_time: datetime!(2025-06-01 00:00 UTC),
         };
         let (a, b) = (row("a", 0), row("b", 3));

@@ -5,6 +5,7 @@
 
 pub(crate) mod ask;
 pub(crate) mod bookkeeping;
+pub(crate) mod check;
 pub(crate) mod ddl;
 pub(crate) mod load;
 

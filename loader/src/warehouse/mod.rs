@@ -9,6 +9,7 @@ pub(crate) use error::{Failure, WarehouseError};
 
 use crate::sql::{BATCH_MAX_ENTRIES, STATEMENT_MAX_BYTES};
 use aws_sdk_redshiftdata::Client;
+use aws_sdk_redshiftdata::operation::batch_execute_statement::BatchExecuteStatementOutput;
 use aws_sdk_redshiftdata::operation::describe_statement::DescribeStatementOutput;
 use aws_sdk_redshiftdata::types::{ExecutionMode, Field, StatementStatusString, StatusString};
 use common::aws_error::AwsError;
@@ -39,6 +40,13 @@ pub(crate) struct Warehouse {
 /// One row of a result; NULL is `None`, numbers and booleans are their text.
 pub(crate) type Row = Vec<Option<String>>;
 
+/// One of several statements, each of which was a transaction of its own.
+#[derive(Clone, Debug)]
+pub(crate) struct Ended {
+    id: String,
+    pub(crate) failure: Option<Failure>,
+}
+
 impl Warehouse {
     pub(crate) fn new(client: Client, settings: &LoaderSettings) -> Self {
         Self { client, target: settings.warehouse.clone(), database: settings.database.clone() }
@@ -65,9 +73,40 @@ impl Warehouse {
         self.run_all(name, sqls, Some(ExecutionMode::AutoCommit)).await
     }
 
+    /// Like [`Self::each`], and tells what became of each statement.
+    pub(crate) async fn each_told(&self, name: &str, sqls: Vec<String>) -> Result<Vec<Ended>, WarehouseError> {
+        let sent = self.send_batch(name, sqls, Some(ExecutionMode::AutoCommit)).await?;
+        let ended = self.wait_until_final(&sent.id.unwrap_or_default()).await;
+        let ended = ended.map_err(|cause| WarehouseError::Unanswered { name: name.to_owned(), cause })?;
+        let told = ended.sub_statements.unwrap_or_default().into_iter().zip(1..).map(|(statement, entry)| {
+            let is_finished = statement.status == Some(StatementStatusString::Finished);
+            let text = statement.error.as_deref().unwrap_or("the statement ended without a reason");
+            let failure = (!is_finished).then(|| Failure::new(&statement.id, Some(entry), text));
+            Ended { id: statement.id, failure }
+        });
+        Ok(told.collect())
+    }
+
+    /// The rows that one of several statements gave.
+    pub(crate) async fn rows_of(&self, ended: &Ended) -> Result<Vec<Row>, WarehouseError> {
+        self.rows(&ended.id).await
+    }
+
     async fn run_all(&self, name: &str, sqls: Vec<String>, mode: Option<ExecutionMode>) -> Result<(), WarehouseError> {
-        check_size(&sqls)?;
         let is_transaction = mode.is_none();
+        let sent = self.send_batch(name, sqls, mode).await?;
+        // Statements that failed alone are only told of by a description.
+        let status = sent.status.filter(|_| is_transaction);
+        self.finish(name, sent.id.unwrap_or_default(), status).await.map(drop)
+    }
+
+    async fn send_batch(
+        &self,
+        name: &str,
+        sqls: Vec<String>,
+        mode: Option<ExecutionMode>,
+    ) -> Result<BatchExecuteStatementOutput, WarehouseError> {
+        check_size(&sqls)?;
         let call = self.client.batch_execute_statement().database(&self.database).statement_name(name);
         let call = match &self.target {
             Target::Workgroup { name, secret_arn } => call.workgroup_name(name).set_secret_arn(secret_arn.clone()),
@@ -76,10 +115,7 @@ impl Warehouse {
             }
         };
         let sent = call.set_sqls(Some(sqls)).set_execution_mode(mode).wait_time_seconds(SUBMIT_WAIT).send().await;
-        let sent = sent.map_err(|e| not_submitted(name, AwsError::new("BatchExecuteStatement", name, e)))?;
-        // Statements that failed alone are only told of by a description.
-        let status = sent.status.filter(|_| is_transaction);
-        self.finish(name, sent.id.unwrap_or_default(), status).await.map(drop)
+        sent.map_err(|e| not_submitted(name, AwsError::new("BatchExecuteStatement", name, e)))
     }
 
     /// Waits until no statement of this name runs any more, at most for `limit`, and only while that can be asked;

@@ -1,26 +1,21 @@
 //! Quarantine lines: a record's bytes with where it came from and why it could not be routed.
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
-use common::quarantine::{QuarantinedRecord, Reason};
+use common::quarantine::{QuarantinedRecord, Reason, kept_bytes};
 use common::source::SourceObject;
 
 /// One quarantine line.
 pub fn line(place: Place<'_>, reason: Reason, detail: String, raw: &[u8]) -> Vec<u8> {
-    let (text, encoded) = match std::str::from_utf8(raw) {
-        Ok(text) => (Some(text.to_owned()), None),
-        Err(_) => (None, Some(BASE64_STANDARD.encode(raw))),
-    };
+    let (raw, raw_base64) = kept_bytes(raw);
     let record = QuarantinedRecord {
         source: place.source.uri(),
         source_id: place.source.id(),
         generation: place.generation,
         line: place.line,
-        offset: place.offset,
+        offset: Some(place.offset),
         reason,
         detail,
-        raw: text,
-        raw_base64: encoded,
+        raw,
+        raw_base64,
     };
     let mut line = serde_json::to_vec(&record).expect("a Vec takes every write, and the keys are strings");
     line.push(b'\n');
