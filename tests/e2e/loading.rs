@@ -74,24 +74,6 @@ async fn an_object_without_values_is_null_in_a_column_of_another_type() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_neighbours_of_a_culprit_load_although_it_stops_their_table() {
-    let stack = Stack::with("max_tries = 1\nstopped_retry = \"1s\"").await;
-    stack.query("CREATE SCHEMA IF NOT EXISTS events").await;
-    let create = "CREATE TABLE events.a (_source VARCHAR(32), _line BIGINT, _loaded_at TIMESTAMP DEFAULT SYSDATE, n BIGINT NOT NULL)";
-    stack.query(create).await;
-    for n in 0..7 {
-        let value = if n == 3 { "null".to_owned() } else { n.to_string() };
-        stack.put_lines(&n.to_string(), [format!(r#"{{"event":"a","n":{value}}}"#)]).await;
-    }
-    stack.set_visibility("routed-parts", 5).await;
-    stack.route().await;
-    let error = stack.load().await.expect_err("the stopped table is reported");
-    assert!(error.contains("a: "), "{error}");
-    assert_eq!(stack.number("SELECT COUNT(*) FROM events.a").await, 6);
-    assert!(stack.drain("routed-parts-dlq").await.is_empty());
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_request_of_a_newer_router_ends_the_run_by_name() {
     let stack = Stack::start().await;
     stack.send("routed-parts", r#"{"version":99}"#).await;

@@ -33,6 +33,9 @@ mod loading;
 /// What cannot be loaded stops its table and nothing else.
 mod failures;
 
+/// Records that COPY refuses cost themselves alone.
+mod rejected;
+
 /// SIGKILL and SIGTERM at awkward moments.
 mod killed;
 
@@ -41,6 +44,9 @@ mod held;
 
 /// An S3 whose answers about one object are altered.
 mod altered;
+
+/// An endpoint that says one word for another.
+mod reworded;
 
 /// The router as a service: overlap, heartbeat, drain, and objects that keep failing.
 mod service;
