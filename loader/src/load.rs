@@ -101,7 +101,7 @@ async fn submit<D>(loader: &Loader, table: &mut Table, members: &[Member<D>]) ->
         match transact(loader, table, members, &contents, &rejected).await {
             // A refusal may come from what was remembered of the schema: that is read anew before records are blamed.
             Err(Refused { group: Some(group), .. })
-                if table.is_fresh && repair(loader, table, &group, &mut contents, &mut rejected).await? => {}
+                if table.is_fresh && repair(loader, table, members, &group, &mut contents, &mut rejected).await? => {}
             ended => return ended.map_err(|refused| refused.failure),
         }
     }
@@ -129,13 +129,14 @@ async fn transact<D>(
     let clock = Instant::now();
     let batch = new_name("b");
 
-    // What COPY reads, and what it refused before, ahead of the transaction that makes both count.
     let mut rows = Vec::with_capacity(members.len());
     for (at, (member, contents)) in members.iter().zip(contents).enumerate() {
-        let row = ledger_row(member, rejected.of(at), rejected.write(loader, at, member.request()).await?);
+        let row = ledger_row(member, rejected.of(at), rejected.key(at));
         check_counts(&row, contents, member.request())?;
         rows.push(row);
     }
+
+    // What COPY reads, before the transaction.
     let mut groups = groups::group(&schema.mapping, contents, settings.loader.max_depth)?;
     let mut inputs = Vec::with_capacity(groups.len());
     for group in &groups {
@@ -204,7 +205,7 @@ async fn transact<D>(
 }
 
 /// The request's own row, whatever became of its parts.
-fn ledger_row<D>(member: &Member<D>, rejected: u64, quarantine_key: Option<String>) -> LedgerRow {
+fn ledger_row<D>(member: &Member<D>, rejected: u64, quarantine_key: Option<&str>) -> LedgerRow {
     let request = member.request();
     LedgerRow {
         source_id: request.source_id.clone(),
@@ -212,7 +213,7 @@ fn ledger_row<D>(member: &Member<D>, rejected: u64, quarantine_key: Option<Strin
         parts: request.part_count(),
         rows: request.records() - rejected.min(request.records()),
         rejected,
-        quarantine_key,
+        quarantine_key: quarantine_key.map(str::to_owned),
         source_time: request.source_time,
     }
 }

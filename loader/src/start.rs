@@ -49,6 +49,8 @@ pub(crate) async fn open(settings: &Settings, clients: &Clients) -> Result<(Queu
 async fn check(settings: &Settings, clients: &Clients) -> Result<(Queue, Warehouse, Names), Cause> {
     let queue = Queue::open(&clients.sqs, &settings.routed.queues.live, "routed.queue").await?;
     check_bucket(&clients.s3, &settings.routed.bucket, "routed.bucket").await?;
+    // Needed only once COPY refuses a record: too late to find out that it is not there.
+    check_bucket(&clients.s3, &settings.quarantine_bucket, "quarantine.bucket").await?;
     let warehouse = Warehouse::new(clients.redshift.clone(), &settings.loader);
     warehouse.query("start", &ask::reachable()).await.map_err(|cause| {
         let (setting, warehouse) = match &settings.loader.warehouse {

@@ -11,6 +11,7 @@ use common::quarantine::{QuarantinedRecord, Reason};
 use common::seal::{Counts, Part, Seal, SealedEvent};
 use common::sketch::{Sketch, SketchNode, Types};
 use common::source::SourceObject;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::time::Duration;
 use time::macros::datetime;
@@ -174,6 +175,57 @@ async fn a_bad_record_is_found_where_the_error_view_may_not_be_read() {
     let places: Vec<_> = found.iter().map(|record| (record.source.as_str(), record.line)).collect();
     assert_eq!(places, [("s3://raw-logs/03", 1), ("s3://raw-logs/03", 50)]);
     assert!(found.iter().all(|record| record.detail.contains("does not show")), "{found:?}");
+}
+
+/// The view tells of line 1 whatever line is meant: one that COPY takes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_view_that_accuses_the_wrong_line_convicts_nobody() {
+    let stack = patient().await;
+    let mut records: Vec<String> = (0..30).map(good).collect();
+    records[20] = BAD[0].0.to_owned();
+    sealed(&stack, "1", PartCodec::Zstd, &records).await;
+    let endpoint = reworded(&stack.endpoint(), r#"\"line_number\""#, r#"1              "#).await;
+    let clients = Clients::for_endpoint(&endpoint).await;
+    let loaded = loader::run(&stack.settings, &clients, Some(IDLE), CancellationToken::new()).await;
+    loaded.expect("nothing is stopped");
+    assert_eq!(stack.number("SELECT COUNT(*) FROM events.a").await, 29);
+    let found = quarantined(&stack).await;
+    assert_eq!(found.iter().map(|record| record.line).collect::<Vec<_>>(), [21]);
+    assert!(found[0].detail.starts_with("COPY error 1207"), "alone in its file it is line 1: {}", found[0].detail);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_record_is_in_the_table_or_in_quarantine_and_in_one_of_them_only() {
+    let mut stack = patient().await;
+    stack.settings.loader.table.flush_parts = 25;
+    let (mut state, mut wanted) = (0x5eed_u64, (BTreeSet::new(), BTreeSet::new()));
+    let mut random = |below: u64| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) % below
+    };
+    for part in 0..60 {
+        let (count, one_in) = (1 + random(40), 1 + random(30));
+        let records = (1..=count).map(|line| {
+            let bad = random(one_in) == 0;
+            let to = if bad { &mut wanted.1 } else { &mut wanted.0 };
+            to.insert((format!("s3://raw-logs/{part}"), line));
+            if bad { BAD[random(4) as usize].0.to_owned() } else { good(line as usize) }
+        });
+        let records: Vec<String> = records.collect();
+        let codec = if random(2) == 0 { PartCodec::Gzip } else { PartCodec::Zstd };
+        sealed(&stack, &part.to_string(), codec, &records).await;
+    }
+    stack.load().await.expect("nothing is stopped");
+
+    let sources: BTreeMap<String, String> =
+        stack.seals().await.into_iter().map(|seal| (seal.source_id.to_string(), seal.source.uri())).collect();
+    let rows = stack.query("SELECT _source, _line FROM events.a").await;
+    let loaded: BTreeSet<_> =
+        rows.iter().map(|row| (sources[&row[0]].clone(), row[1].parse().expect("a line"))).collect();
+    assert_eq!((rows.len(), loaded), (wanted.0.len(), wanted.0));
+    let found = quarantined(&stack).await;
+    let rejected: BTreeSet<_> = found.iter().map(|record| (record.source.clone(), record.line)).collect();
+    assert_eq!((found.len(), rejected), (wanted.1.len(), wanted.1));
 }
 
 #[tokio::test(flavor = "multi_thread")]

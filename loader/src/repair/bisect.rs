@@ -4,19 +4,17 @@ use super::check::Check;
 use super::search::Search;
 use crate::load::{Blame, LoadFailure};
 use crate::pieces::{self, PieceWriter};
+use crate::verdict::Class;
 use common::seal::Part;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-/// Most records that are searched for in one batch: each takes some dozens of checks. Of a table that refuses more nobody
-/// can tell what is wrong, until the view may be read.
+/// Most records that are searched for in one batch: each takes some dozens of checks. A table that refuses more waits
+/// until the view can be read.
 const SEARCHED_MAX: usize = 100;
 
-/// The lines that COPY refuses, by part; `None` where there are too many.
-pub(super) async fn search(
-    check: &Check<'_>,
-    parts: &[Part],
-) -> Result<Option<BTreeMap<String, BTreeSet<u64>>>, LoadFailure> {
+/// The lines that COPY refuses, by part.
+pub(super) async fn search(check: &Check<'_>, parts: &[Part]) -> Result<BTreeMap<String, BTreeSet<u64>>, LoadFailure> {
     let mut among = Search::among(parts.len() as u64);
     loop {
         let ranges = among.questions();
@@ -27,32 +25,46 @@ pub(super) async fn search(
             parts[range.start as usize..range.end as usize].iter().map(|part| part.key.clone()).collect()
         };
         among.answer(&check.refuses(&ranges.iter().map(keys).collect::<Vec<_>>()).await?);
-        if among.least() > SEARCHED_MAX {
-            return Ok(None);
-        }
+        go_on(check, among.least(), SEARCHED_MAX)?;
     }
     let (mut found, mut count) = (BTreeMap::new(), 0);
     for part in among.found().into_iter().map(|at| &parts[at as usize]) {
-        let Some(lines) = lines(check, part, SEARCHED_MAX - count).await? else { return Ok(None) };
+        let lines = lines(check, part, SEARCHED_MAX - count).await?;
         count += lines.len();
         found.insert(part.key.clone(), lines);
     }
-    Ok(Some(found))
+    Ok(found)
 }
 
-/// The refused lines of one part; `None` where they are more than `max`.
-async fn lines(check: &Check<'_>, part: &Part, max: usize) -> Result<Option<BTreeSet<u64>>, LoadFailure> {
+/// Whether a search that found this many so far is worth going on with.
+fn go_on(check: &Check<'_>, found: usize, max: usize) -> Result<(), LoadFailure> {
+    if check.loader.shutdown.is_cancelled() {
+        let what = "the loader ends while it searches for refused records".to_owned();
+        return Err(LoadFailure { class: Class::Transient, blame: Blame::Batch, what });
+    }
+    if found > max {
+        let what = format!(
+            "COPY refuses more than {SEARCHED_MAX} records, and sys_load_error_detail does not show which: let the loader's \
+             user read the view, or compare the table with the records of s3://{}/{}",
+            check.loader.settings.routed.bucket,
+            check.group.parts.first().map_or("", String::as_str)
+        );
+        return Err(LoadFailure { class: Class::Configuration, blame: Blame::Table, what });
+    }
+    Ok(())
+}
+
+/// The refused lines of one part, at most `max`.
+async fn lines(check: &Check<'_>, part: &Part, max: usize) -> Result<BTreeSet<u64>, LoadFailure> {
     let mut among = Search::among(part.records);
     loop {
         let ranges = among.questions();
         if ranges.is_empty() {
-            return Ok(Some(among.found().into_iter().map(|at| at + 1).collect()));
+            return Ok(among.found().into_iter().map(|at| at + 1).collect());
         }
         let sets = pieces_of(check, part, ranges).await?;
         among.answer(&check.refuses(&sets).await?);
-        if among.least() > max {
-            return Ok(None);
-        }
+        go_on(check, among.least(), max)?;
     }
 }
 

@@ -18,6 +18,7 @@ mod split;
 pub(crate) use rejected::Rejected;
 
 use crate::Loader;
+use crate::batch::Member;
 use crate::contents::Contents;
 use crate::groups::Group;
 use crate::load::{Blame, LoadFailure};
@@ -32,11 +33,12 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 /// "Missing data for not-null field" (database developer guide, `r_Load_Error_Reference`).
 const MISSING: u32 = 1213;
 
-/// Takes out of the contents what COPY refuses of this group, or makes columns hold it. Tells whether anything was done:
+/// Takes out of the members' contents what COPY refuses of this group, or makes columns hold it. Tells whether anything was done:
 /// if so the transaction is worth another try.
-pub(crate) async fn repair(
+pub(crate) async fn repair<D>(
     loader: &Loader,
     table: &mut Table,
+    members: &[Member<D>],
     group: &Group,
     contents: &mut [Contents<'_>],
     rejected: &mut Rejected,
@@ -60,6 +62,7 @@ pub(crate) async fn repair(
     for split in settled(&check, splits, &refused).await? {
         replace(contents, rejected, &split, &refused);
     }
+    rejected.write(loader, members).await?;
     Ok(true)
 }
 
@@ -76,13 +79,7 @@ async fn find(
     if !refused.is_empty() {
         return Ok(Some((splits, refused)));
     }
-    let Some(lines) = bisect::search(check, parts).await? else {
-        tracing::warn!(
-            event = check.event.as_str(),
-            "COPY refuses more records than are searched for without sys_load_error_detail"
-        );
-        return Ok(None);
-    };
+    let lines = bisect::search(check, parts).await?;
     let splits = split(check.loader, check.event, parts, &lines).await?;
     let mut refused = again(check, &splits).await?;
     for split in &splits {

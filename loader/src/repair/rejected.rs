@@ -4,6 +4,7 @@ use super::check::Refusal;
 use super::record::without_lineage;
 use super::split::Split;
 use crate::Loader;
+use crate::batch::Member;
 use crate::contents::ContentsError;
 use crate::load::{Blame, LoadFailure};
 use crate::pieces::{self, PieceWriter};
@@ -12,19 +13,32 @@ use common::load_request::LoadRequest;
 use common::objects;
 use common::quarantine::{QuarantinedRecord, Reason, kept_bytes};
 use common::seal::{Part, Seal};
+use common::settings::Settings;
 use std::collections::BTreeMap;
 use std::io;
+use tokio::task::JoinSet;
+
+/// Quarantine objects that are written at once. Each is held compressed.
+const CONCURRENCY: usize = 8;
 
 /// The refused records of a batch's members, so far.
 #[derive(Debug, Default)]
 pub(crate) struct Rejected {
-    of_member: BTreeMap<usize, Vec<Taken>>,
+    of_member: BTreeMap<usize, Refusals>,
     /// The router's part behind each piece.
     made_of: BTreeMap<String, String>,
 }
 
+/// Those of one member.
+#[derive(Clone, Debug, Default)]
+struct Refusals {
+    taken: Vec<Taken>,
+    /// The quarantine object that holds just them, once it is written.
+    key: Option<String>,
+}
+
 /// Lines taken out of one part.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Taken {
     /// The part that the router wrote.
     of: String,
@@ -36,7 +50,7 @@ struct Taken {
 impl Rejected {
     /// Records of this member.
     pub(crate) fn of(&self, member: usize) -> u64 {
-        self.of_member.get(&member).into_iter().flatten().map(|taken| taken.lines.records).sum()
+        self.of_member.get(&member).into_iter().flat_map(|of| &of.taken).map(|taken| taken.lines.records).sum()
     }
 
     /// Records of all members.
@@ -44,10 +58,16 @@ impl Rejected {
         self.of_member.keys().map(|member| self.of(*member)).sum()
     }
 
+    /// The quarantine object that holds this member's.
+    pub(crate) fn key(&self, member: usize) -> Option<&str> {
+        self.of_member.get(&member)?.key.as_deref()
+    }
+
     /// Columns with how many records each cost, for the log: `n 2, whole record 1`.
     pub(crate) fn summary(&self) -> String {
         let mut columns: BTreeMap<&str, u64> = BTreeMap::new();
-        for refusal in self.of_member.values().flatten().flat_map(|taken| &taken.refusals) {
+        let taken = self.of_member.values().flat_map(|of| &of.taken);
+        for refusal in taken.flat_map(|taken| &taken.refusals) {
             let name = if refusal.column.is_empty() { "whole record" } else { &refusal.column };
             *columns.entry(name).or_default() += 1;
         }
@@ -58,56 +78,76 @@ impl Rejected {
     pub(super) fn add(&mut self, member: usize, split: &Split, refusals: Vec<Refusal>) {
         let of = self.made_of.get(&split.of.key).unwrap_or(&split.of.key).clone();
         self.made_of.extend(split.kept.iter().map(|kept| (kept.key.clone(), of.clone())));
-        let taken = self.of_member.entry(member).or_default();
-        taken.push(Taken { of, lines: split.taken.clone(), refusals });
+        let of_member = self.of_member.entry(member).or_default();
+        of_member.key = None;
+        of_member.taken.push(Taken { of, lines: split.taken.clone(), refusals });
         // In the order of parts: the same records make the same object, whoever found them first.
-        taken.sort_by(|a, b| a.of.cmp(&b.of));
+        of_member.taken.sort_by(|a, b| a.of.cmp(&b.of));
     }
 
-    /// Writes the quarantine object of a member that has refused records, and gives its key. Before the transaction:
-    /// its ledger row makes the object count.
-    pub(crate) async fn write(
-        &self,
-        loader: &Loader,
-        member: usize,
-        request: &LoadRequest,
-    ) -> Result<Option<String>, LoadFailure> {
-        let Some(taken) = self.of_member.get(&member) else { return Ok(None) };
-        let Loader { s3, settings, .. } = loader;
-        let (bucket, keys) = (&settings.routed.bucket, &settings.keys);
-        let (source_id, generation) = (&request.source_id, request.generation);
-        let seal_key = keys.seal(source_id, generation);
-        let seal = objects::get(s3, bucket, &seal_key).await.map_err(ContentsError::from)?;
-        let seal = Seal::parse(&seal_key, &seal).map_err(ContentsError::from)?;
-        let template = QuarantinedRecord {
-            source: seal.source.uri(),
-            source_id: source_id.clone(),
-            generation,
-            line: 0,
-            offset: None,
-            reason: Reason::RejectedByCopy,
-            detail: String::new(),
-            raw: None,
-            raw_base64: None,
-        };
-        let mut writer = PieceWriter::new(Codec::Gzip).map_err(unwritable)?;
-        for Taken { of, lines, refusals } in taken {
-            let (of, refusals, template) = (of.clone(), refusals.clone(), template.clone());
-            writer = pieces::with_lines(s3, bucket, lines, move |lines, _| {
-                let mut refusals = refusals.iter();
-                while let Some((_, line)) = lines.next_line()? {
-                    writer.line(&quarantined(&template, line, &of, refusals.next()))?;
-                }
-                Ok(writer)
-            })
-            .await?;
+    /// Writes the quarantine objects that are not written yet. Before the transaction: ledger rows make them count.
+    pub(super) async fn write<D>(&mut self, loader: &Loader, members: &[Member<D>]) -> Result<(), LoadFailure> {
+        let mut tasks: JoinSet<Result<(usize, Option<String>), LoadFailure>> = JoinSet::new();
+        let mut unwritten: Vec<usize> =
+            self.of_member.iter().filter(|(_, of)| of.key.is_none()).map(|(member, _)| *member).collect();
+        while !(unwritten.is_empty() && tasks.is_empty()) {
+            if tasks.len() < CONCURRENCY
+                && let Some(member) = unwritten.pop()
+            {
+                let (s3, settings) = (loader.s3.clone(), loader.settings.clone());
+                let (request, taken) = (members[member].request().clone(), self.of_member[&member].taken.clone());
+                tasks.spawn(async move { Ok((member, write_one(&s3, &settings, &request, taken).await?)) });
+            } else if let Some(written) = tasks.join_next().await {
+                let written = written.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+                let (member, key) = written?;
+                self.of_member.entry(member).or_default().key = key;
+            }
         }
-        let Some(piece) = writer.finish().map_err(unwritable)? else { return Ok(None) };
-        let key = keys.rejected(&request.event, request.source_time, source_id, generation, &piece.hash);
-        let put = objects::put_bytes_if_absent(s3, &settings.quarantine_bucket, &key, piece.stored).await;
-        put.map_err(|error| LoadFailure::aws(&error, Blame::Table))?;
-        Ok(Some(key))
+        Ok(())
     }
+}
+
+/// Writes the quarantine object of one member; gives its key.
+async fn write_one(
+    s3: &aws_sdk_s3::Client,
+    settings: &Settings,
+    request: &LoadRequest,
+    taken: Vec<Taken>,
+) -> Result<Option<String>, LoadFailure> {
+    let (bucket, keys) = (&settings.routed.bucket, &settings.keys);
+    let (source_id, generation) = (&request.source_id, request.generation);
+    // The request names the source by its id alone.
+    let seal_key = keys.seal(source_id, generation);
+    let seal = objects::get(s3, bucket, &seal_key).await.map_err(ContentsError::from)?;
+    let seal = Seal::parse(&seal_key, &seal).map_err(ContentsError::from)?;
+    let template = QuarantinedRecord {
+        source: seal.source.uri(),
+        source_id: source_id.clone(),
+        generation,
+        line: 0,
+        offset: None,
+        reason: Reason::RejectedByCopy,
+        detail: String::new(),
+        raw: None,
+        raw_base64: None,
+    };
+    let mut writer = PieceWriter::new(Codec::Gzip).map_err(unwritable)?;
+    for Taken { of, lines, refusals } in taken {
+        let template = template.clone();
+        writer = pieces::with_lines(s3, bucket, &lines, move |lines, _| {
+            let mut refusals = refusals.iter();
+            while let Some((_, line)) = lines.next_line()? {
+                writer.line(&quarantined(&template, line, &of, refusals.next()))?;
+            }
+            Ok(writer)
+        })
+        .await?;
+    }
+    let Some(piece) = writer.finish().map_err(unwritable)? else { return Ok(None) };
+    let key = keys.rejected(&request.event, request.source_time, source_id, generation, &piece.hash);
+    let put = objects::put_bytes_if_absent(s3, &settings.quarantine_bucket, &key, piece.stored).await;
+    put.map_err(|error| LoadFailure::aws(&error, Blame::Table))?;
+    Ok(Some(key))
 }
 
 /// One line of the quarantine object, without its line break.
