@@ -18,3 +18,4 @@ pub mod sketch;
 pub mod source;
 pub mod telemetry;
 pub mod timestamp;
+pub mod value_type;

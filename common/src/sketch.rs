@@ -7,6 +7,10 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ops::{BitOr, BitOrAssign};
 
+/// Levels of objects that are sketched; an object that more keys lead to is one JSON value. Far more than any table
+/// flattens, and few enough that every JSON reader takes the seal (`serde_json` stops at 128 levels).
+pub const SKETCH_DEPTH_MAX: usize = 32;
+
 /// A set of value types.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "Vec<String>", into = "Vec<&'static str>")]
@@ -65,6 +69,16 @@ impl Types {
     /// Whether all of the set is in `other`.
     pub fn within(self, other: Types) -> bool {
         other.contains(self)
+    }
+
+    /// Each type of the set alone.
+    pub fn each(self) -> impl Iterator<Item = Types> {
+        NAMES.into_iter().map(|(types, _)| types).filter(move |types| self.contains(*types))
+    }
+
+    /// What is in both sets.
+    pub fn and(self, other: Types) -> Types {
+        Types(self.0 & other.0)
     }
 
     /// The set without `other`.

@@ -4,17 +4,13 @@
 //! of their keys, so the key after the one just seen is guessed first.
 
 use super::scan::{ShapeId, Tape, TapeEntry};
-use common::sketch::{Sketch, SketchNode, Types};
+use common::sketch::{SKETCH_DEPTH_MAX, Sketch, SketchNode, Types};
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
 /// Nodes kept per source object, over all its events; past it the widest objects collapse. A key counts as one
 /// more node for each 64 bytes of it, so that some 60 MiB hold them whatever the keys.
 pub const SKETCH_NODES_MAX: usize = 200_000;
-
-/// Levels of objects that are sketched; deeper ones are one JSON value. Far more than any table flattens, and
-/// few enough that every JSON reader takes the seal (`serde_json` stops at 128 levels).
-pub const SKETCH_DEPTH_MAX: usize = 32;
 
 /// Children above which a node gets an index instead of being searched.
 const INDEXED_FROM: usize = 16;

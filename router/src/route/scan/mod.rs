@@ -9,7 +9,6 @@ mod pointers;
 mod shapes;
 mod string;
 mod tape;
-mod timestamp;
 
 pub use pointers::Pointers;
 pub use shapes::ShapeId;
@@ -17,6 +16,7 @@ pub use tape::{Tape, TapeEntry};
 
 use common::quarantine::Reason;
 use common::sketch::Types;
+use common::value_type::is_timestamp;
 use foldhash::fast::RandomState;
 use pointers::Capture;
 use shapes::Shapes;
@@ -168,7 +168,7 @@ impl Scanner {
                     let text = string::scan(record, at + 1)?;
                     at = text.end as usize + 1;
                     let types =
-                        if timestamp::is_timestamp(text.raw(record)) { Types::TIMESTAMP } else { Types::STRING };
+                        if is_timestamp(text.raw(record)) { Types::TIMESTAMP } else { Types::STRING };
                     self.note(types, text.decoded_bytes, mask, Capture::String(text));
                 }
                 Some(b'-' | b'0'..=b'9') => {
