@@ -1,10 +1,7 @@
-//! The COPY groups of a batch: parts of one codec and one choice of columns load together. Pure.
+//! The COPY groups of a batch: files of one codec that fill the same columns in the same way load together. Pure.
 
-use crate::contents::Contents;
-use crate::mapping::choice::{Choice, NoRecordColumn, choose};
-use crate::mapping::{Column, LINEAGE_KEY, Mapping, RECORD_COLUMN};
+use crate::split::{Columns, File};
 use crate::sql::load::Codec;
-use crate::transaction::COPIES_MAX;
 use std::collections::BTreeMap;
 
 /// One COPY to be.
@@ -21,85 +18,54 @@ pub(crate) struct Group {
     pub(crate) records: u64,
 }
 
-/// A batch that cannot be grouped.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum GroupError {
-    #[error(transparent)]
-    Mapping(#[from] NoRecordColumn),
-    #[error("part {0} is neither .gz nor .zst")]
-    Codec(String),
-    #[error("the parts make more than {COPIES_MAX} different choices of columns")]
-    TooMany,
-}
+/// A file that no COPY reads.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("part {0} is neither .gz nor .zst")]
+pub(crate) struct UnknownCodec(String);
 
-/// Groups the parts of all requests, whose contents these are.
-pub(crate) fn group(mapping: &Mapping, contents: &[Contents<'_>], max_depth: usize) -> Result<Vec<Group>, GroupError> {
-    let mut groups: BTreeMap<(Codec, Choice), Vec<(String, u64)>> = BTreeMap::new();
-    for Contents { parts, sketch } in contents {
-        if parts.is_empty() {
-            continue;
-        }
-        let choice = choose(mapping, sketch, max_depth)?;
-        for part in parts.iter() {
-            let codec = Codec::of_key(&part.key).ok_or_else(|| GroupError::Codec(part.key.clone()))?;
-            groups.entry((codec, choice.clone())).or_default().push((part.key.clone(), part.records));
-        }
+/// Groups files.
+pub(crate) fn group<'f>(files: impl IntoIterator<Item = &'f File>) -> Result<Vec<Group>, UnknownCodec> {
+    let mut groups: BTreeMap<(Codec, &Columns), Vec<(String, u64)>> = BTreeMap::new();
+    for File { part, columns } in files {
+        let codec = Codec::of_key(&part.key).ok_or_else(|| UnknownCodec(part.key.clone()))?;
+        groups.entry((codec, columns)).or_default().push((part.key.clone(), part.records));
     }
-    if groups.len() > COPIES_MAX {
-        return Err(GroupError::TooMany);
-    }
-    let group = |((codec, choice), mut parts): ((Codec, Choice), Vec<(String, u64)>)| {
+    let group = |((codec, columns), mut parts): ((Codec, &Columns), Vec<(String, u64)>)| {
         parts.sort();
-        let chosen = choice.columns(mapping);
-        let lineage = [("_source", "s"), ("_line", "l")]
-            .map(|(column, key)| (column.to_owned(), expression(&[LINEAGE_KEY.to_owned(), key.to_owned()])));
-        let own = chosen.into_iter().map(|column| (column.name.clone(), source_of(column)));
-        let (columns, jsonpaths) = lineage.into_iter().chain(own).unzip();
         let records = parts.iter().map(|(_, records)| records).sum();
+        let (columns, jsonpaths) = (columns.names.clone(), columns.jsonpaths.clone());
         Group { codec, columns, jsonpaths, parts: parts.into_iter().map(|(key, _)| key).collect(), records }
     };
     Ok(groups.into_iter().map(group).collect())
 }
 
-fn source_of(column: &Column) -> String {
-    match column.name.as_str() {
-        RECORD_COLUMN => "$".to_owned(),
-        _ => expression(&column.path),
-    }
-}
-
-/// Bracket notation: any key without quotes and backslashes (database developer guide,
-/// `copy-usage_notes-copy-from-json`); the mapping has no others.
-fn expression(path: &[String]) -> String {
-    path.iter().fold("$".to_owned(), |text, key| format!("{text}['{key}']"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mapping::Mapping;
     use crate::mapping::kind::Kind;
     use crate::mapping::tests::{column, sketch, variant};
+    use crate::split::tests::columns_of;
     use common::seal::Part;
     use common::sketch::{Sketch, Types};
-    use std::borrow::Cow;
+    use std::sync::Arc;
 
-    /// One record in a part of this name.
-    fn contents<'s>(part: &str, sketch: &'s Sketch) -> Contents<'s> {
-        let parts = vec![Part { key: format!("routed/x/{part}"), records: 1, bytes: 100 }];
-        Contents { parts: Cow::Owned(parts), sketch: Cow::Borrowed(sketch) }
+    /// One record in a file of this name.
+    fn file(name: &str, columns: &Arc<Columns>) -> File {
+        File { part: Part { key: format!("routed/x/{name}"), records: 1, bytes: 100 }, columns: columns.clone() }
     }
 
     #[test]
-    fn parts_that_need_a_variant_load_apart() {
+    fn files_of_different_choices_load_apart() {
         let mapping = Mapping::new([
             column("a", "a", Kind::Bigint),
             column("b.c", "b_c", Kind::Bigint),
             variant("a", "a", "a__varchar", Kind::Varchar),
         ]);
-        let fits = sketch(&[("a", Types::INTEGER)]);
-        let text = sketch(&[("a", Types::STRING)]);
-        let contents = [contents("x.json.gz", &fits), contents("y.json.gz", &text), contents("z.json.gz", &fits)];
-        let groups = group(&mapping, &contents, 3).expect("groups");
+        let fits = columns_of(&mapping, &sketch(&[("a", Types::INTEGER)]));
+        let text = columns_of(&mapping, &sketch(&[("a", Types::STRING)]));
+        let groups = group(&[file("x.json.gz", &fits), file("y.json.gz", &text), file("z.json.gz", &fits)]);
+        let groups = groups.expect("groups");
         assert_eq!(groups.len(), 2);
         assert_eq!(groups[0].columns, ["_source", "_line", "a", "b_c"]);
         assert_eq!(groups[0].jsonpaths, ["$['_lr']['s']", "$['_lr']['l']", "$['a']", "$['b']['c']"]);
@@ -108,26 +74,19 @@ mod tests {
     }
 
     #[test]
-    fn parts_of_two_codecs_load_apart() {
-        let sketch = Sketch::default();
-        let contents = ["b.json.zst", "a.json.gz", "a.json.zst"].map(|part| contents(part, &sketch));
-        let groups = group(&Mapping::default(), &contents, 3).expect("groups");
+    fn files_of_two_codecs_load_apart() {
+        let columns = columns_of(&Mapping::default(), &Sketch::default());
+        let files = ["b.json.zst", "a.json.gz", "a.json.zst"].map(|name| file(name, &columns));
+        let groups = group(&files).expect("groups");
         let found: Vec<_> = groups.iter().map(|group| (group.codec, group.parts.len(), group.records)).collect();
         assert_eq!(found, [(Codec::Gzip, 1, 1), (Codec::Zstd, 2, 2)]);
         assert_eq!(groups[1].parts, ["routed/x/a.json.zst", "routed/x/b.json.zst"]);
     }
 
     #[test]
-    fn a_part_of_an_unknown_codec_is_refused_by_name() {
-        let sketch = Sketch::default();
-        let error = group(&Mapping::default(), &[contents("part.json", &sketch)], 3).unwrap_err();
+    fn a_file_of_an_unknown_codec_is_refused_by_name() {
+        let columns = columns_of(&Mapping::default(), &Sketch::default());
+        let error = group(&[file("part.json", &columns)]).unwrap_err();
         assert_eq!(error.to_string(), "part routed/x/part.json is neither .gz nor .zst");
-    }
-
-    #[test]
-    fn a_request_without_parts_has_no_copy() {
-        let nothing = Contents { parts: Cow::Owned(vec![]), sketch: Cow::Owned(Sketch::default()) };
-        let groups = group(&Mapping::default(), &[nothing], 3);
-        assert_eq!(groups.expect("groups"), []);
     }
 }

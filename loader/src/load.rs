@@ -5,19 +5,25 @@ use crate::Loader;
 use crate::batch::{Member, new_name};
 use crate::contents::{self, Contents, ContentsError};
 use crate::copy_inputs::{self, CopyInputs};
-use crate::groups::{self, Group, GroupError};
+use crate::groups::{self, Group, UnknownCodec};
 use crate::ledger;
+use crate::mapping::Mapping;
+use crate::mapping::choice::NoRecordColumn;
 use crate::mapping::extend::Seen;
 use crate::pieces::PieceError;
 use crate::repair::{Rejected, repair};
 use crate::schema::{Schema, SchemaError};
+use crate::split::{File, SplitError, Splitter};
 use crate::sql::load::{Copy, LedgerRow};
 use crate::table::Table;
 use crate::transaction::{Plan, Role, Transaction};
 use crate::verdict::{self, Class};
 use crate::warehouse::WarehouseError;
 use common::load_request::LoadRequest;
+use common::seal::Part;
+use common::sketch::{SketchNode, Types};
 use common::telemetry::chain;
+use std::sync::Arc;
 use std::time::Instant;
 use time::OffsetDateTime;
 
@@ -88,24 +94,45 @@ async fn submit<D>(loader: &Loader, table: &mut Table, members: &[Member<D>]) ->
 
     // The schema first, in transactions of its own: DDL and COPY in one could deadlock with another loader.
     let mut contents = contents::of_members(s3, bucket, members).await?;
-    let with_parts = members.iter().zip(&contents).filter(|(_, contents)| !contents.parts.is_empty());
-    let seen: Vec<Seen<'_>> = with_parts
-        .map(|(member, contents)| Seen { records: member.request().records(), node: contents.sketch.as_ref() })
-        .collect();
     let schema = table.schema.as_mut().expect("the ledger was asked through it");
-    schema.grow(warehouse, names, &table.event, &seen, max_depth).await?;
+    let event = table.event.clone();
+    let splitter = |mapping: Mapping| {
+        let (keys, event, mapping) = (&settings.keys, &event, Arc::new(mapping));
+        Splitter { s3, bucket, keys, event, mapping }
+    };
+    splitter(schema.foreseen(&seen(&contents), max_depth)).look_into_hidden(&mut contents).await?;
+    schema.grow(warehouse, names, &event, &seen(&contents), max_depth).await?;
+
+    // What each part loads as, by the mapping that now holds all of it.
+    let mut files = match splitter(schema.mapping.clone()).files(&contents).await {
+        Err(SplitError::Mapping(NoRecordColumn)) => {
+            // A record is not what its sketch promised, or too large to be rewritten: rare, and only the records tell.
+            let hiding = SketchNode { types: Types::OBJECT, collapsed: true, ..Default::default() };
+            let seen = seen(&contents).into_iter().chain([Seen { records: 0, node: &hiding }]);
+            schema.grow(warehouse, names, &event, &seen.collect::<Vec<_>>(), max_depth).await?;
+            splitter(schema.mapping.clone()).files(&contents).await?
+        }
+        files => files?,
+    };
 
     // Once, as a rule: what COPY refuses is taken out, and the rest tried again.
     let mut rejected = Rejected::default();
     for _ in 0..REPAIRS_MAX {
-        match transact(loader, table, members, &contents, &rejected).await {
+        match transact(loader, table, members, &files, &rejected).await {
             // A refusal may come from what was remembered of the schema: that is read anew before records are blamed.
             Err(Refused { group: Some(group), .. })
-                if table.is_fresh && repair(loader, table, members, &group, &mut contents, &mut rejected).await? => {}
+                if table.is_fresh && repair(loader, table, members, &group, &mut files, &mut rejected).await? => {}
             ended => return ended.map_err(|refused| refused.failure),
         }
     }
-    transact(loader, table, members, &contents, &rejected).await.map_err(|refused| refused.failure)
+    transact(loader, table, members, &files, &rejected).await.map_err(|refused| refused.failure)
+}
+
+/// What the parts of these requests show; a request without parts shows nothing.
+fn seen<'c>(contents: &'c [Contents<'_>]) -> Vec<Seen<'c>> {
+    let with_parts = contents.iter().filter(|contents| !contents.parts.is_empty());
+    let records = |parts: &[Part]| parts.iter().map(|part| part.records).sum();
+    with_parts.map(|Contents { parts, sketch }| Seen { records: records(parts), node: sketch.as_ref() }).collect()
 }
 
 /// A transaction that did not commit.
@@ -115,12 +142,12 @@ struct Refused {
     group: Option<Group>,
 }
 
-/// Loads the contents, without what was rejected of them.
+/// Loads the members' files, without what was rejected of them.
 async fn transact<D>(
     loader: &Loader,
     table: &Table,
     members: &[Member<D>],
-    contents: &[Contents<'_>],
+    files: &[Vec<File>],
     rejected: &Rejected,
 ) -> Result<u64, Refused> {
     let Loader { warehouse, names, settings, s3, .. } = loader;
@@ -130,14 +157,14 @@ async fn transact<D>(
     let batch = new_name("b");
 
     let mut rows = Vec::with_capacity(members.len());
-    for (at, (member, contents)) in members.iter().zip(contents).enumerate() {
+    for (at, (member, files)) in members.iter().zip(files).enumerate() {
         let row = ledger_row(member, rejected.of(at), rejected.key(at));
-        check_counts(&row, contents, member.request())?;
+        check_counts(&row, files, member.request())?;
         rows.push(row);
     }
 
     // What COPY reads, before the transaction.
-    let mut groups = groups::group(&schema.mapping, contents, settings.loader.max_depth)?;
+    let mut groups = groups::group(files.iter().flatten())?;
     let mut inputs = Vec::with_capacity(groups.len());
     for group in &groups {
         let written = copy_inputs::write(s3, bucket, &settings.keys, event, group).await;
@@ -219,8 +246,8 @@ fn ledger_row<D>(member: &Member<D>, rejected: u64, quarantine_key: Option<&str>
 }
 
 /// Nothing is submitted that does not add up: what is loaded and what is rejected are what the seal says.
-fn check_counts(row: &LedgerRow, contents: &Contents<'_>, request: &LoadRequest) -> Result<(), LoadFailure> {
-    let loaded: u64 = contents.parts.iter().map(|part| part.records).sum();
+fn check_counts(row: &LedgerRow, files: &[File], request: &LoadRequest) -> Result<(), LoadFailure> {
+    let loaded: u64 = files.iter().map(|file| file.part.records).sum();
     let sealed = request.records();
     if loaded == row.rows && loaded + row.rejected == sealed {
         return Ok(());
@@ -299,13 +326,18 @@ impl<E: Into<LoadFailure>> From<E> for Refused {
     }
 }
 
-impl From<GroupError> for LoadFailure {
-    fn from(error: GroupError) -> Self {
-        let (class, blame) = match error {
-            GroupError::TooMany => (Class::TooLarge, Blame::Batch),
-            GroupError::Codec(_) => (Class::Unknown, Blame::Batch),
-            GroupError::Mapping(_) => (Class::Configuration, Blame::Table),
-        };
-        Self { class, blame, what: error.to_string() }
+impl From<UnknownCodec> for LoadFailure {
+    fn from(error: UnknownCodec) -> Self {
+        Self { class: Class::Unknown, blame: Blame::Batch, what: error.to_string() }
+    }
+}
+
+impl From<SplitError> for LoadFailure {
+    fn from(error: SplitError) -> Self {
+        match error {
+            SplitError::Piece(error) => error.into(),
+            SplitError::Mapping(_) => Self { class: Class::Configuration, blame: Blame::Table, what: chain(&error) },
+            SplitError::Unbalanced { .. } => Self { class: Class::Unknown, blame: Blame::Batch, what: chain(&error) },
+        }
     }
 }

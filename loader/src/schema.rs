@@ -107,6 +107,13 @@ impl Schema {
         Ok(Self { version, mapping: Mapping::new(columns?), actual })
     }
 
+    /// The mapping as these parts alone would make it.
+    pub(crate) fn foreseen(&self, parts: &[Seen<'_>], max_depth: usize) -> Mapping {
+        let mut mapping = self.mapping.clone();
+        mapping.add(extend(&self.mapping, &self.actual.beside(&self.mapping), parts, max_depth));
+        mapping
+    }
+
     /// Makes the mapping and, if rows will be loaded, the table hold what these parts show.
     pub(crate) async fn grow(
         &mut self,

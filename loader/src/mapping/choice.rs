@@ -1,45 +1,76 @@
-//! Which columns one part loads: every mapped column, except where a variant takes over for this part.
+//! Which columns a part or a record loads: every mapped column, except where a value does not fit its own and a variant
+//! takes it instead.
+//!
+//! A part is told by its sketch as long as all its records need the same; where they differ, or where the sketch does not
+//! say, each record is asked. What a value needs depends on the value and the mapping alone, never on its neighbours.
 
-use super::kind::{Kind, Shape, has_values, shape};
+use super::sight::Sight;
 use super::{Column, LINEAGE_KEY, Mapping, Node};
-use common::sketch::SketchNode;
+use crate::mapping::kind::Kind;
+use crate::record::Value;
+use common::sketch::{SketchNode, Types};
 use std::collections::BTreeSet;
 
-/// A part's choice. Parts of one choice load in one COPY.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+/// A choice of columns. Parts of one choice load in one COPY.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Choice {
-    /// Mapped columns that this part must leave out: its values would not fit.
+    /// Mapped columns that must be left out: the values at their path would not fit.
     left_out: BTreeSet<usize>,
-    /// Variants it fills instead.
+    /// Variants that are filled instead.
     variants: BTreeSet<usize>,
     /// Whether whole records are kept too, because not every value has a column.
     record: bool,
 }
 
-/// The mapping has no column for whole records although a part needs one.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the mapping lacks the column {}: it was changed by hand", super::RECORD_COLUMN)]
+/// The mapping has no column for whole records although one is needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the mapping lacks the column {}", super::RECORD_COLUMN)]
 pub(crate) struct NoRecordColumn;
 
-/// Chooses for a part with this sketch.
-pub(crate) fn choose(mapping: &Mapping, sketch: &SketchNode, max_depth: usize) -> Result<Choice, NoRecordColumn> {
-    let mut chooser = Chooser { mapping, max_depth, choice: Choice::default() };
-    if sketch.collapsed {
-        // What the records hold is unknown, so no column but the one for all of it is safe.
-        for child in mapping.root.children.values() {
-            chooser.leave_out(child);
-        }
-        chooser.choice.record = true;
+/// What one record needs.
+#[derive(Debug)]
+pub(crate) struct Needs<'s, S> {
+    pub(crate) choice: Choice,
+    /// Values of variants, and of columns that hold what others hold too.
+    pub(crate) apart: Vec<(usize, &'s S)>,
+    /// Values that no column may find under their own path.
+    pub(crate) hidden: Vec<&'s S>,
+}
+
+/// The choice for all records of a part with this sketch; `None` where they differ, or where the sketch does not say.
+pub(crate) fn choose(mapping: &Mapping, sketch: &SketchNode) -> Result<Option<Choice>, NoRecordColumn> {
+    let mut chooser = Chooser::new(mapping);
+    if sketch.collapsed && !mapping.root.is_flattened() {
+        chooser.needs.choice.record = true;
     } else {
-        chooser.keys(&mapping.root, sketch, 0, false);
+        chooser.keys(&mapping.root, sketch, true, false);
     }
-    match chooser.choice.record && mapping.root.base.is_none() {
-        true => Err(NoRecordColumn),
-        false => Ok(chooser.choice),
+    match chooser.differs {
+        true => Ok(None),
+        false => chooser.needs.checked(mapping).map(|needs| Some(needs.choice)),
     }
 }
 
+/// What a record needs.
+pub(crate) fn needs<'s>(mapping: &Mapping, root: &'s Value<'s>) -> Result<Needs<'s, Value<'s>>, NoRecordColumn> {
+    let mut chooser = Chooser::new(mapping);
+    chooser.keys(&mapping.root, root, true, false);
+    chooser.needs.checked(mapping)
+}
+
 impl Choice {
+    /// Nothing but whole records.
+    pub(crate) fn whole_records(mapping: &Mapping) -> Result<Self, NoRecordColumn> {
+        let mut choice = Self { record: true, ..Self::default() };
+        for child in mapping.root.children.values() {
+            child.bases(&mut |column| choice.left_out.extend([column]));
+        }
+        match mapping.root.base {
+            Some(_) => Ok(choice),
+            None => Err(NoRecordColumn),
+        }
+    }
+
     /// The columns to load, in the mapping's order.
     pub(crate) fn columns<'m>(&self, mapping: &'m Mapping) -> Vec<&'m Column> {
         let chosen = |at: usize, column: &Column| match (&column.variant_of, column.path.is_empty()) {
@@ -50,159 +81,179 @@ impl Choice {
         let all = mapping.columns().iter().enumerate();
         all.filter(|(at, column)| chosen(*at, column)).map(|(_, column)| column).collect()
     }
+
+    /// Whether whole records are kept.
+    pub(crate) fn keeps_record(&self) -> bool {
+        self.record
+    }
 }
 
-struct Chooser<'m> {
+impl<S> Needs<'_, S> {
+    fn checked(self, mapping: &Mapping) -> Result<Self, NoRecordColumn> {
+        match self.choice.record && mapping.root.base.is_none() {
+            true => Err(NoRecordColumn),
+            false => Ok(self),
+        }
+    }
+}
+
+/// Where values of one type go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// Into the column of the path.
+    Base(usize),
+    /// Into the columns of the keys below.
+    Below,
+    /// Into both.
+    BaseAndBelow(usize),
+    Variant(usize),
+    /// Nowhere: an object that holds nothing.
+    Nowhere,
+    /// No column holds it.
+    NoColumn,
+}
+
+struct Chooser<'m, 's, S> {
     mapping: &'m Mapping,
-    max_depth: usize,
-    choice: Choice,
+    needs: Needs<'s, S>,
+    /// Records may need different choices.
+    differs: bool,
 }
 
-impl Chooser<'_> {
+impl<'m, 's, S: Sight> Chooser<'m, 's, S> {
+    fn new(mapping: &'m Mapping) -> Self {
+        let needs = Needs { choice: Choice::default(), apart: Vec::new(), hidden: Vec::new() };
+        Self { mapping, needs, differs: false }
+    }
+
     /// Below a flattened object. `covered`: a SUPER column above holds everything anyway.
-    fn keys(&mut self, at: &Node, object: &SketchNode, depth: usize, covered: bool) {
-        for (key, node) in &object.keys {
-            if depth == 0 && key == LINEAGE_KEY {
+    fn keys(&mut self, at: &Node, object: &'s S, is_root: bool, covered: bool) {
+        for (key, node) in object.keys() {
+            if is_root && key == LINEAGE_KEY {
                 continue;
             }
-            match (at.children.get(key), has_values(node)) {
-                (Some(child), true) => self.node(child, node, depth + 1, covered),
-                (Some(child), false) => self.without_values(child, node),
-                (None, true) => self.choice.record |= !covered,
+            match (at.children.get(key), node.has_values()) {
+                (Some(child), true) => self.node(child, node, covered),
+                (Some(child), false) => self.without_values(child, node, false),
+                (None, true) => self.without_column(covered),
                 (None, false) => {}
             }
+        }
+        if object.hides_keys() {
+            // Which columns they would fill, only the records know.
+            self.differs = true;
+            self.without_column(covered);
         }
     }
 
     /// Nulls and objects that hold nothing else are NULL in every column but SUPER: COPY would refuse such an
     /// object for a number, and write its text into a VARCHAR.
-    fn without_values(&mut self, at: &Node, node: &SketchNode) {
-        let base = at.base.filter(|base| !self.mapping.columns[*base].kind.fits(node));
-        self.choice.left_out.extend(base);
-        for (key, below) in &node.keys {
+    fn without_values(&mut self, at: &Node, node: &'s S, is_hidden: bool) {
+        let found = node.types().without(Types::NULL);
+        let base = at.base.map(|base| (base, found.within(self.mapping.columns[base].kind.holds())));
+        match base {
+            Some((base, false)) => {
+                self.needs.choice.left_out.insert(base);
+                if !is_hidden {
+                    self.needs.hidden.push(node);
+                }
+            }
+            Some((base, true)) if at.is_flattened() && !found.is_empty() => self.needs.apart.push((base, node)),
+            _ => {}
+        }
+        let is_hidden = is_hidden || matches!(base, Some((_, false)));
+        for (key, below) in node.keys() {
             if let Some(child) = at.children.get(key) {
-                self.without_values(child, below);
+                self.without_values(child, below, is_hidden);
             }
         }
     }
 
-    fn node(&mut self, at: &Node, node: &SketchNode, depth: usize, covered: bool) {
-        let objects = shape(node, depth, self.max_depth) == Shape::Object;
-        match at.base {
-            Some(base) if self.mapping.columns[base].kind.fits(node) => {
-                if objects {
-                    self.keys(at, node, depth, true);
-                } else {
+    fn node(&mut self, at: &Node, node: &'s S, covered: bool) {
+        let mut places = node.types().without(Types::NULL).each().map(|types| self.place(at, node, types));
+        let Some(first) = places.next() else { return };
+        let place = match places.all(|place| place == first) {
+            true => first,
+            false => None,
+        };
+        match place {
+            None => self.differs = true,
+            Some(Place::Base(base)) => {
+                if at.is_flattened() {
+                    self.needs.apart.push((base, node));
+                    self.needs.hidden.push(node);
                     at.children.values().for_each(|child| self.leave_out(child));
                 }
             }
-            None if at.is_flattened() && objects => self.keys(at, node, depth, covered),
-            _ => {
-                self.leave_out(at);
-                let kind = variant_kind(node, depth, self.max_depth);
-                match at.variants.get(&kind) {
-                    Some(variant) => self.choice.variants.extend([*variant]),
-                    None => self.choice.record |= !covered,
-                }
+            Some(Place::Below) => self.keys(at, node, false, covered),
+            Some(Place::BaseAndBelow(base)) => {
+                self.needs.apart.push((base, node));
+                self.keys(at, node, false, true);
             }
+            Some(Place::Nowhere) => self.without_values(at, node, false),
+            Some(Place::Variant(variant)) => {
+                self.leave_out(at);
+                self.needs.hidden.push(node);
+                self.needs.apart.push((variant, node));
+                self.needs.choice.variants.insert(variant);
+            }
+            Some(Place::NoColumn) => {
+                self.leave_out(at);
+                self.needs.hidden.push(node);
+                self.without_column(covered);
+            }
+        }
+    }
+
+    /// Where the node's values of this type go, if it can be told.
+    fn place(&self, at: &Node, node: &S, types: Types) -> Option<Place> {
+        let is_object = types == Types::OBJECT;
+        if let Some(base) = at.base {
+            match self.holds(base, node, types) {
+                None => return None,
+                Some(true) if is_object && at.is_flattened() => return Some(Place::BaseAndBelow(base)),
+                Some(true) => return Some(Place::Base(base)),
+                Some(false) => {}
+            }
+        } else if is_object && at.is_flattened() {
+            return Some(Place::Below);
+        }
+        if is_object && !node.has_values() {
+            return Some(Place::Nowhere);
+        }
+        for variant in at.variants.values() {
+            match self.holds(*variant, node, types) {
+                None => return None,
+                Some(true) => return Some(Place::Variant(*variant)),
+                Some(false) => {}
+            }
+        }
+        Some(Place::NoColumn)
+    }
+
+    /// Whether the column holds the node's values of this type, if that is the same for all of them.
+    fn holds(&self, column: usize, node: &S, types: Types) -> Option<bool> {
+        let Column { kind, size, .. } = &self.mapping.columns[column];
+        match types.within(kind.holds()) {
+            true if *kind == Kind::Varchar && node.max_bytes() > *size => S::IS_ONE_VALUE.then_some(false),
+            holds => Some(holds),
+        }
+    }
+
+    /// A value that no column holds is in the whole record, for those records that have one.
+    fn without_column(&mut self, covered: bool) {
+        if !covered {
+            self.needs.choice.record = true;
+            self.differs |= !S::IS_ONE_VALUE;
         }
     }
 
     fn leave_out(&mut self, at: &Node) {
         at.bases(&mut |column| {
-            self.choice.left_out.insert(column);
+            self.needs.choice.left_out.insert(column);
         });
     }
 }
 
-/// The kind of the variant that a part needs whose values do not fit: the kind of this part's values alone.
-pub(super) fn variant_kind(node: &SketchNode, depth: usize, max_depth: usize) -> Kind {
-    match shape(node, depth, max_depth) {
-        Shape::Column(kind) => kind,
-        Shape::Object => Kind::Super,
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::mapping::tests::{column, sketch, variant};
-    use common::sketch::Types;
-
-    fn chosen(mapping: &Mapping, sketch: &SketchNode) -> Vec<String> {
-        let choice = choose(mapping, sketch, 3).expect("a choice");
-        choice.columns(mapping).into_iter().map(|c| c.name.clone()).collect()
-    }
-
-    #[test]
-    fn a_part_that_fits_loads_all_mapped_columns() {
-        let mapping = Mapping::new([column("a", "a", Kind::Bigint), column("b.c", "b_c", Kind::Varchar)]);
-        assert_eq!(chosen(&mapping, &sketch(&[("a", Types::INTEGER)])), ["a", "b_c"]);
-        assert_eq!(chosen(&mapping, &sketch(&[("b", Types::NULL), ("d", Types::NULL)])), ["a", "b_c"]);
-        assert_eq!(chosen(&mapping, &sketch(&[("_lr.s", Types::STRING)])), ["a", "b_c"], "lineage is no field");
-    }
-
-    #[test]
-    fn a_misfit_takes_the_place_of_its_column() {
-        let mapping = Mapping::new([column("a", "a", Kind::Bigint), variant("a", "a", "a__varchar", Kind::Varchar)]);
-        assert_eq!(chosen(&mapping, &sketch(&[("a", Types::STRING)])), ["a__varchar"]);
-        assert_eq!(chosen(&mapping, &sketch(&[("a", Types::INTEGER)])), ["a"]);
-    }
-
-    #[test]
-    fn an_object_without_values_is_null_in_every_column_but_super() {
-        let mapping = Mapping::new([
-            column("a", "a", Kind::Bigint),
-            column("t", "t", Kind::Varchar),
-            column("s", "s", Kind::Super),
-            column("o.n", "o_n", Kind::Number),
-            column("s.b", "s_b", Kind::Boolean),
-        ]);
-        for path in ["a", "a.b"] {
-            let types = if path == "a" { Types::OBJECT } else { Types::NULL };
-            assert_eq!(chosen(&mapping, &sketch(&[(path, types)])), ["t", "s", "o_n", "s_b"], "{path}");
-        }
-        let deep = [("t", Types::OBJECT | Types::NULL), ("o.n", Types::OBJECT), ("s.b", Types::OBJECT)];
-        assert_eq!(chosen(&mapping, &sketch(&deep)), ["a", "s"]);
-        let beside = [("s.b", Types::OBJECT), ("s.c", Types::STRING), ("a", Types::NULL)];
-        assert_eq!(chosen(&mapping, &sketch(&beside)), ["a", "t", "s", "o_n"]);
-    }
-
-    #[test]
-    fn a_scalar_where_objects_were_leaves_the_objects_columns_out() {
-        let mapping = Mapping::new([
-            column("a.b", "a_b", Kind::Bigint),
-            column("a.c.d", "a_c_d", Kind::Bigint),
-            variant("a", "a", "a__boolean", Kind::Boolean),
-            column("e", "e", Kind::Bigint),
-        ]);
-        assert_eq!(chosen(&mapping, &sketch(&[("a", Types::BOOLEAN)])), ["a__boolean", "e"]);
-        assert_eq!(chosen(&mapping, &sketch(&[("a.b", Types::BIGINT)])), ["a_b", "a_c_d", "e"]);
-    }
-
-    #[test]
-    fn values_without_a_column_bring_the_whole_record() {
-        let mapping = Mapping::new([column("", "_record", Kind::Super), column("a", "a", Kind::Bigint)]);
-        assert_eq!(chosen(&mapping, &sketch(&[("a", Types::INTEGER)])), ["a"]);
-        assert_eq!(chosen(&mapping, &sketch(&[("a", Types::INTEGER), ("it's", Types::STRING)])), ["_record", "a"]);
-        assert_eq!(chosen(&mapping, &sketch(&[("a", Types::STRING)])), ["_record"], "no variant could be made");
-        let collapsed = SketchNode { types: Types::OBJECT, collapsed: true, ..Default::default() };
-        assert_eq!(chosen(&mapping, &collapsed), ["_record"]);
-        assert_eq!(choose(&Mapping::default(), &collapsed, 3), Err(NoRecordColumn));
-    }
-
-    #[test]
-    fn a_super_column_beside_flattened_ones_covers_what_they_cannot() {
-        let mapping = Mapping::new([column("a.b", "a_b", Kind::Bigint), column("a", "a", Kind::Super)]);
-        assert_eq!(chosen(&mapping, &sketch(&[("a.b", Types::INTEGER), ("a.it's", Types::STRING)])), ["a_b", "a"]);
-        assert_eq!(chosen(&mapping, &sketch(&[("a.b", Types::STRING)])), ["a"], "a_b cannot hold it, a does");
-        assert_eq!(chosen(&mapping, &sketch(&[("a", Types::ARRAY)])), ["a"]);
-    }
-
-    #[test]
-    fn parts_with_the_same_needs_make_the_same_choice() {
-        let mapping = Mapping::new([column("a", "a", Kind::Bigint), column("b", "b", Kind::Bigint)]);
-        let one = choose(&mapping, &sketch(&[("a", Types::INTEGER)]), 3);
-        assert_eq!(one, choose(&mapping, &sketch(&[("b", Types::BIGINT | Types::NULL)]), 3));
-    }
-}
+mod tests;

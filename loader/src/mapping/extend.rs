@@ -1,12 +1,13 @@
 //! What a batch adds to the mapping: new columns, variants and wider sizes.
 //!
 //! Looks at all parts of the batch at once, so the outcome never depends on which part came first. A path
-//! that parts of one batch show in kinds that do not mix gets the kind of most records; the other parts
-//! get variants.
+//! that parts of one batch show in kinds that do not mix gets the kind of most records; for what does not
+//! fit it there are variants.
 
-use super::kind::{Kind, Shape, has_values, shape, shape_of, varchar_size};
+use super::kind::{Kind, Shape, shape, shape_of, varchar_size};
 use super::name::{free_name, is_addressable, plain_name, variant_name};
-use super::{Column, LINEAGE_KEY, Mapping, Node, RECORD_COLUMN, SYSTEM_COLUMNS, choice};
+use super::sight::Sight;
+use super::{Column, LINEAGE_KEY, Mapping, Node, RECORD_COLUMN, SYSTEM_COLUMNS};
 use common::sketch::{SketchNode, Types};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -54,7 +55,7 @@ impl Wants<'_> {
     fn keys(&mut self, path: &mut Vec<String>, at: Option<&Node>, objects: &[Seen<'_>]) -> bool {
         let mut keys: BTreeMap<&str, Vec<Seen<'_>>> = BTreeMap::new();
         for object in objects {
-            for (key, node) in object.node.keys.iter().filter(|(_, node)| has_values(node)) {
+            for (key, node) in object.node.keys.iter().filter(|(_, node)| node.has_values()) {
                 keys.entry(key).or_default().push(Seen { node, ..*object });
             }
         }
@@ -82,16 +83,17 @@ impl Wants<'_> {
             None if flattened => Shape::Object,
             None => self.settle(path, seen),
         };
-        let depth = path.len();
-        let max_depth = self.max_depth;
-        let (fitting, misfits): (Vec<Seen<'_>>, Vec<_>) = seen.iter().partition(|part| match settled {
-            Shape::Column(kind) => kind.fits(part.node),
-            Shape::Object => shape(part.node, depth, max_depth) == Shape::Object,
-        });
-        for misfit in misfits {
-            let kind = choice::variant_kind(misfit.node, depth, max_depth);
-            self.want(path, Some(kind), kind, misfit.node);
+        let fits = match settled {
+            Shape::Column(kind) => kind.holds(),
+            Shape::Object => Types::OBJECT,
+        };
+        for part in seen {
+            let holds_nothing = !part.node.collapsed && !part.node.keys.values().any(Sight::has_values);
+            let nothing = if holds_nothing { Types::NULL | Types::OBJECT } else { Types::NULL };
+            self.variants(path, at, part.node.types.without(fits | nothing), part.node);
         }
+        let fitting: Vec<Seen<'_>> =
+            seen.iter().filter(|part| !part.node.types.and(fits).is_empty()).copied().collect();
         match settled {
             Shape::Column(kind) => {
                 for part in &fitting {
@@ -103,7 +105,8 @@ impl Wants<'_> {
                 }
             }
             Shape::Object => {
-                if self.keys(path, at, &fitting) {
+                let hidden = fitting.iter().any(|part| part.node.collapsed);
+                if self.keys(path, at, &fitting) || hidden {
                     let everything = SketchNode::default();
                     self.want(path, None, Kind::Super, &everything);
                 }
@@ -111,19 +114,32 @@ impl Wants<'_> {
         }
     }
 
-    /// Strings may outgrow the columns and variants below a SUPER one too: all that [`choice`] may choose.
+    /// Variants for a part's values that do not fit: those that are there if they hold them, else new ones.
+    fn variants(&mut self, path: &[String], at: Option<&Node>, misfits: Types, node: &SketchNode) {
+        let known: Vec<Kind> = at.iter().flat_map(|at| at.variants.keys().copied()).collect();
+        for (kind, found) in Kind::of_misfits(misfits) {
+            let alike = |known: &&Kind| **known != Kind::Super || kind == Kind::Super;
+            let held = known.iter().filter(alike).fold(Types::NONE, |held, known| held | known.holds());
+            if !found.within(held) {
+                self.want(path, Some(kind), kind, node);
+            }
+            if known.contains(&Kind::Varchar) && !found.and(Kind::Varchar.holds()).is_empty() {
+                self.want(path, Some(Kind::Varchar), Kind::Varchar, node);
+            }
+        }
+    }
+
+    /// Strings may outgrow the columns and variants below a SUPER one too: all that [`super::choice`] may choose.
     fn children_beside(&mut self, path: &mut Vec<String>, at: &Node, parts: &[Seen<'_>]) {
         for (key, child) in &at.children {
             let seen: Vec<_> =
                 parts.iter().filter_map(|part| Some(Seen { node: part.node.keys.get(key)?, ..*part })).collect();
             path.push(key.clone());
-            for part in seen.iter().filter(|part| has_values(part.node)) {
-                let base = child.base.map(|base| self.mapping.columns[base].kind);
-                let misfit = choice::variant_kind(part.node, path.len(), self.max_depth);
-                match base {
-                    Some(kind) if kind.fits(part.node) => self.want(path, None, kind, part.node),
-                    _ if child.variants.contains_key(&misfit) => self.want(path, Some(misfit), misfit, part.node),
-                    _ => {}
+            let base = child.base.map(|base| (None, self.mapping.columns[base].kind));
+            let variants = child.variants.keys().map(|kind| (Some(*kind), *kind));
+            for (variant, kind) in base.into_iter().chain(variants).filter(|(_, kind)| *kind == Kind::Varchar) {
+                for part in &seen {
+                    self.want(path, variant, kind, part.node);
                 }
             }
             self.children_beside(path, child, &seen);
@@ -148,7 +164,7 @@ impl Wants<'_> {
             together
         };
         let awkward =
-            |part: &Seen<'_>| part.node.keys.iter().any(|(key, node)| has_values(node) && !is_addressable(path, key));
+            |part: &Seen<'_>| part.node.keys.iter().any(|(key, node)| node.has_values() && !is_addressable(path, key));
         match settled {
             Shape::Object if seen.iter().any(awkward) => Shape::Column(Kind::Super),
             settled => settled,

@@ -40,7 +40,7 @@ impl Kind {
     }
 
     /// The types whose values it holds unchanged.
-    fn holds(self) -> Types {
+    pub(crate) fn holds(self) -> Types {
         match self {
             Kind::Boolean => Types::BOOLEAN,
             Kind::Bigint => Types::INTEGER | Types::BIGINT,
@@ -54,9 +54,17 @@ impl Kind {
         }
     }
 
-    /// Whether every value seen at the node fits without changing.
-    pub(crate) fn fits(self, node: &SketchNode) -> bool {
-        node.types.without(Types::NULL).within(self.holds())
+    /// Kinds for values that another kind does not hold, as few as will do: numbers share one, strings share one.
+    pub(crate) fn of_misfits(types: Types) -> impl Iterator<Item = (Kind, Types)> {
+        let numbers = Kind::Number.holds();
+        let families = [Types::BOOLEAN, numbers, Kind::Varchar.holds(), Types::ARRAY | Types::OBJECT];
+        families
+            .into_iter()
+            .filter_map(move |family| {
+                let found = types.and(family);
+                NAMES.iter().map(|(kind, _)| *kind).find(|kind| found.within(kind.holds())).map(|kind| (kind, found))
+            })
+            .filter(|(_, found)| !found.is_empty())
     }
 }
 
@@ -83,11 +91,6 @@ pub(crate) fn shape_of(types: Types, collapsed: bool, depth: usize, max_depth: u
     }
     let narrowest = NAMES.iter().map(|(kind, _)| *kind).find(|kind| types.within(kind.holds()));
     Shape::Column(narrowest.unwrap_or(Kind::Super))
-}
-
-/// Whether anything but nulls and empty objects was seen: what has no values needs no column.
-pub(crate) fn has_values(node: &SketchNode) -> bool {
-    node.collapsed || !node.types.without(Types::NULL | Types::OBJECT).is_empty() || node.keys.values().any(has_values)
 }
 
 /// The smallest VARCHAR step that holds strings of this many bytes.

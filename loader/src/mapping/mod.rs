@@ -7,6 +7,7 @@ pub(crate) mod choice;
 pub(crate) mod extend;
 pub(crate) mod kind;
 pub(crate) mod name;
+pub(crate) mod sight;
 
 use kind::Kind;
 use std::collections::BTreeMap;
@@ -86,6 +87,17 @@ impl Mapping {
         &self.columns
     }
 
+    /// Where records start.
+    pub(crate) fn root(&self) -> &Node {
+        &self.root
+    }
+
+    /// Whether the column holds what other columns hold too, or what does not fit one of them.
+    pub(crate) fn stands_apart(&self, column: &Column) -> bool {
+        let node = column.path.iter().try_fold(&self.root, |node, key| node.children.get(key));
+        column.variant_of.is_some() || column.path.is_empty() || node.is_some_and(Node::is_flattened)
+    }
+
     fn has(&self, name: &str) -> bool {
         self.by_name.contains_key(name)
     }
@@ -93,8 +105,13 @@ impl Mapping {
 
 impl Node {
     /// Objects at this path are taken apart into columns of their own.
-    fn is_flattened(&self) -> bool {
+    pub(crate) fn is_flattened(&self) -> bool {
         !self.children.is_empty()
+    }
+
+    /// What is mapped at a key.
+    pub(crate) fn child(&self, key: &str) -> Option<&Node> {
+        self.children.get(key)
     }
 
     /// The columns of this path and everything below, without variants.

@@ -11,6 +11,7 @@ use crate::mapping::extend::Seen;
 use crate::mapping::kind::Kind;
 use crate::pieces;
 use crate::schema::Schema;
+use crate::split::restored;
 use common::event_name::EventName;
 use common::sketch::{SketchNode, Types};
 use std::collections::{BTreeMap, BTreeSet};
@@ -75,7 +76,7 @@ async fn outgrown_of<'a>(
         let mut found = Vec::new();
         while let Some((at, line)) = lines.next_line()? {
             let Some(column) = columns.get(&at) else { continue };
-            let record = serde_json::from_slice(line).unwrap_or_default();
+            let record = serde_json::from_slice(&restored(line)?).unwrap_or_default();
             found.extend(string_bytes(&record, &column.path).map(|bytes| (at, column.clone(), bytes)));
         }
         Ok(found)

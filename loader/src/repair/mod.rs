@@ -19,10 +19,10 @@ pub(crate) use rejected::Rejected;
 
 use crate::Loader;
 use crate::batch::Member;
-use crate::contents::Contents;
 use crate::groups::Group;
 use crate::load::{Blame, LoadFailure};
 use crate::mapping::Mapping;
+use crate::split::File;
 use crate::table::Table;
 use crate::verdict::Class;
 use check::{Check, REFUSED_MAX, Refusal, Refused};
@@ -33,20 +33,20 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 /// "Missing data for not-null field" (database developer guide, `r_Load_Error_Reference`).
 const MISSING: u32 = 1213;
 
-/// Takes out of the members' contents what COPY refuses of this group, or makes columns hold it. Tells whether anything was done:
+/// Takes out of the members' files what COPY refuses of this group, or makes columns hold it. Tells whether anything was done:
 /// if so the transaction is worth another try.
 pub(crate) async fn repair<D>(
     loader: &Loader,
     table: &mut Table,
     members: &[Member<D>],
     group: &Group,
-    contents: &mut [Contents<'_>],
+    files: &mut [Vec<File>],
     rejected: &mut Rejected,
 ) -> Result<bool, LoadFailure> {
     let schema = table.schema.as_mut().expect("the batch was grouped by it");
     let check = Check::of_group(loader, &table.event, group).await?;
     let keys: HashSet<&str> = group.parts.iter().map(String::as_str).collect();
-    let parts = contents.iter().flat_map(|contents| contents.parts.iter());
+    let parts = files.iter().flatten().map(|file| &file.part);
     let parts: Vec<Part> = parts.filter(|part| keys.contains(part.key.as_str())).cloned().collect();
 
     let Some((splits, mut refused)) = find(&check, &parts, &schema.mapping).await? else { return Ok(false) };
@@ -60,7 +60,7 @@ pub(crate) async fn repair<D>(
         refused.entry(part.clone()).or_default().retain(|line, _| !lines.contains(line));
     }
     for split in settled(&check, splits, &refused).await? {
-        replace(contents, rejected, &split, &refused);
+        replace(files, rejected, &split, &refused);
     }
     rejected.write(loader, members).await?;
     Ok(true)
@@ -143,15 +143,15 @@ fn fault_of_the_table(refused: &Refused, mapping: &Mapping) -> Result<(), LoadFa
     }
 }
 
-fn replace(contents: &mut [Contents<'_>], rejected: &mut Rejected, split: &Split, refused: &Refused) {
-    let place = contents.iter().enumerate().find_map(|(member, contents)| {
-        Some((member, contents.parts.iter().position(|part| part.key == split.of.key)?))
-    });
+fn replace(files: &mut [Vec<File>], rejected: &mut Rejected, split: &Split, refused: &Refused) {
+    let place = files
+        .iter()
+        .enumerate()
+        .find_map(|(member, files)| Some((member, files.iter().position(|file| file.part.key == split.of.key)?)));
     let Some((member, at)) = place else { return };
-    let parts = contents[member].parts.to_mut();
     match &split.kept {
-        Some(kept) => parts[at] = kept.clone(),
-        None => drop(parts.remove(at)),
+        Some(kept) => files[member][at].part = kept.clone(),
+        None => drop(files[member].remove(at)),
     }
     let refusals = refused.get(&split.of.key).into_iter().flat_map(BTreeMap::values).cloned();
     rejected.add(member, split, refusals.collect());
@@ -162,8 +162,8 @@ mod tests {
     use super::*;
     use crate::mapping::kind::Kind;
     use crate::mapping::tests::column;
+    use crate::split::tests::columns_of;
     use common::sketch::Sketch;
-    use std::borrow::Cow;
 
     fn refused(code: u32, column: &str) -> Refused {
         let refusal = Refusal { code, column: column.into(), message: "no".into() };
@@ -183,22 +183,19 @@ mod tests {
     #[test]
     fn what_is_left_of_a_part_takes_its_place_and_nothing_takes_none() {
         let part = |key: &str, records| Part { key: key.to_owned(), records, bytes: 10 };
-        let sketch = Sketch::default();
-        let of = |parts: Vec<Part>| Contents { parts: Cow::Owned(parts), sketch: Cow::Borrowed(&sketch) };
-        let mut contents = [of(vec![part("o", 1)]), of(vec![part("p", 3), part("q", 1)])];
+        let columns = columns_of(&Mapping::default(), &Sketch::default());
+        let of = |parts: Vec<Part>| {
+            parts.into_iter().map(|part| File { part, columns: columns.clone() }).collect::<Vec<_>>()
+        };
+        let mut files = [of(vec![part("o", 1)]), of(vec![part("p", 3), part("q", 1)])];
         let mut rejected = Rejected::default();
         let split = |of: Part, lines: Vec<u64>, kept: Option<Part>| {
             let taken = part("taken", lines.len() as u64);
             Split { of, lines, kept, taken }
         };
-        replace(
-            &mut contents,
-            &mut rejected,
-            &split(part("p", 3), vec![2], Some(part("kept", 2))),
-            &refused(1207, "n"),
-        );
-        replace(&mut contents, &mut rejected, &split(part("kept", 2), vec![1, 2], None), &Refused::new());
-        assert_eq!((contents[0].parts.len(), contents[1].parts.as_ref()), (1, &[part("q", 1)][..]));
+        replace(&mut files, &mut rejected, &split(part("p", 3), vec![2], Some(part("kept", 2))), &refused(1207, "n"));
+        replace(&mut files, &mut rejected, &split(part("kept", 2), vec![1, 2], None), &Refused::new());
+        assert_eq!((files[0].len(), &files[1]), (1, &of(vec![part("q", 1)])));
         assert_eq!((rejected.of(0), rejected.of(1), rejected.records()), (0, 3, 3));
         assert_eq!(rejected.summary(), "n 1");
     }

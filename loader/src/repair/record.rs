@@ -1,5 +1,6 @@
 //! What a refused line says of itself: the record as its source holds it, its line there, the length of a string. Pure.
 
+use crate::split::restored;
 use serde_json::Value;
 use std::borrow::Cow;
 
@@ -8,8 +9,9 @@ const LINEAGE: &[u8] = br#"{"_lr":"#;
 
 /// The record without lineage, and the line that its lineage names. A line that has none is the record itself.
 pub(super) fn without_lineage(line: &[u8]) -> (Cow<'_, [u8]>, Option<u64>) {
-    let Some((lineage, rest)) = lineage_and_rest(line) else { return (Cow::Borrowed(line), None) };
-    let record = [b"{", rest.strip_prefix(b",").unwrap_or(rest)].concat();
+    let (Some((lineage, _)), Ok(record)) = (lineage_and_rest(line), restored(line)) else {
+        return (Cow::Borrowed(line), None);
+    };
     (Cow::Owned(record), lineage.get("l").and_then(Value::as_u64))
 }
 

@@ -1,4 +1,5 @@
 use super::*;
+use crate::mapping::choice::choose;
 use crate::mapping::tests::{column, sketch, variant};
 
 fn extended(mapping: &Mapping, existing: &[(&str, Option<Kind>)], parts: &[(u64, SketchNode)]) -> Vec<Column> {
@@ -198,7 +199,7 @@ fn every_part_finds_its_columns_in_what_the_batch_added() {
     ];
     let mapping = Mapping::new(extended(&Mapping::default(), &[], &parts));
     for (_, part) in &parts {
-        assert!(choice::choose(&mapping, part, 3).is_ok(), "{part:?}");
+        assert!(choose(&mapping, part).is_ok(), "{part:?}");
     }
     assert!(extended(&mapping, &[], &parts).is_empty(), "what was added suffices");
 }

@@ -167,8 +167,7 @@ impl Scanner {
                 Some(b'"') => {
                     let text = string::scan(record, at + 1)?;
                     at = text.end as usize + 1;
-                    let types =
-                        if is_timestamp(text.raw(record)) { Types::TIMESTAMP } else { Types::STRING };
+                    let types = if is_timestamp(text.raw(record)) { Types::TIMESTAMP } else { Types::STRING };
                     self.note(types, text.decoded_bytes, mask, Capture::String(text));
                 }
                 Some(b'-' | b'0'..=b'9') => {
