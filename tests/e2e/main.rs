@@ -27,6 +27,12 @@ mod edges;
 /// Tables grow with what the files bring.
 mod schema;
 
+/// Every value of every record, read back from its column.
+mod accounted;
+
+/// Parts that mix types, sketches that hide keys, and every odd value: all of it is in the tables, unchanged.
+mod misfits;
+
 /// Tables that people touch, replaces, and batches that hold a culprit.
 mod loading;
 

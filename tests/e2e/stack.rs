@@ -140,6 +140,12 @@ impl Stack {
     }
 
     pub(crate) async fn try_query(&self, sql: &str) -> Result<Vec<Vec<String>>, String> {
+        let rows = self.try_fields(sql).await?;
+        Ok(rows.iter().map(|row| row.iter().map(text).collect()).collect())
+    }
+
+    /// The same as the Data API gives it.
+    pub(crate) async fn try_fields(&self, sql: &str) -> Result<Vec<Vec<Field>>, String> {
         let redshift = &self.clients.redshift;
         let execute = redshift.execute_statement().workgroup_name("analytics").database("dev").sql(sql);
         let id = execute.send().await.map_err(|e| format!("{e:?}"))?.id.expect("an id");
@@ -156,7 +162,7 @@ impl Stack {
         if statement.has_result_set == Some(true) {
             let mut pages = redshift.get_statement_result().id(&id).into_paginator().send();
             while let Some(page) = pages.next().await {
-                rows.extend(page.expect("a page").records.iter().map(|row| row.iter().map(text).collect()));
+                rows.extend(page.expect("a page").records);
             }
         }
         Ok(rows)
