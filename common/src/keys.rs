@@ -6,7 +6,7 @@
 use crate::event_name::EventName;
 use crate::quarantine::Reason;
 use crate::source::{SourceId, key_hash};
-use time::OffsetDateTime;
+use time::{Date, Month, OffsetDateTime};
 
 /// Longest `s3://bucket/key` of a part: Redshift's error views cut file names at 256 bytes
 /// (`SYS_LOAD_ERROR_DETAIL.file_name`).
@@ -127,13 +127,58 @@ impl KeyLayout {
 
     /// The empty index object by the hour of the source's time (UTC).
     pub fn hour_index(&self, source_time: OffsetDateTime, source_id: &SourceId, generation: u32) -> String {
-        let utc = source_time.to_offset(time::UtcOffset::UTC);
-        format!("{}hour/{}/{:02}/{source_id}.g{generation}", self.seals, day(utc), utc.hour())
+        format!("{}{source_id}.g{generation}", self.hour_prefix(source_time))
     }
 
     /// The empty index object by the day of sealing (UTC).
     pub fn day_index(&self, sealed_at: OffsetDateTime, source_id: &SourceId, generation: u32) -> String {
-        format!("{}day/{}/{source_id}.g{generation}", self.seals, day(sealed_at))
+        format!("{}{source_id}.g{generation}", self.day_prefix(sealed_at.to_offset(time::UtcOffset::UTC).date()))
+    }
+
+    /// Where the index by the hour of the source's time has this hour.
+    pub fn hour_prefix(&self, hour: OffsetDateTime) -> String {
+        format!("{}hour/{}/", self.seals, self::hour(hour))
+    }
+
+    /// Where the index by the day of sealing begins; below it years, months and days are folders.
+    pub fn day_index_root(&self) -> String {
+        format!("{}day/", self.seals)
+    }
+
+    /// Where the index by the day of sealing has this day.
+    pub fn day_prefix(&self, date: Date) -> String {
+        format!("{}{}/", self.day_index_root(), date_text(date))
+    }
+
+    /// Whose seal, of which generation, an object of either index stands for.
+    pub fn index_entry(&self, key: &str) -> Option<(SourceId, u32)> {
+        let (source_id, generation) = key.strip_prefix(&self.seals)?.rsplit_once('/')?.1.split_once(".g")?;
+        Some((SourceId::try_from(source_id.to_owned()).ok()?, generation.parse().ok()?))
+    }
+
+    /// Where the router's sweep leaves its marks.
+    pub fn swept_root(&self) -> String {
+        format!("{}swept/", self.seals)
+    }
+
+    /// The mark of the router's sweep: every raw object of this hour (by its time) is sealed.
+    pub fn swept_mark(&self, hour: OffsetDateTime) -> String {
+        format!("{}{}", self.swept_root(), self::hour(hour))
+    }
+
+    /// The hour of such a mark.
+    pub fn hour_of_mark(&self, key: &str) -> Option<OffsetDateTime> {
+        let mut numbers = key.strip_prefix(&self.swept_root())?.split('/').map(str::parse::<u16>);
+        let mut next = || numbers.next()?.ok();
+        let (year, month, day, hour) = (next()?, next()?, next()?, next()?);
+        let month = Month::try_from(u8::try_from(month).ok()?).ok()?;
+        let date = Date::from_calendar_date(year.into(), month, u8::try_from(day).ok()?).ok()?;
+        Some(date.with_hms(u8::try_from(hour).ok()?, 0, 0).ok()?.assume_utc())
+    }
+
+    /// Who sweeps for the loader.
+    pub fn sweep_claim(&self) -> String {
+        format!("{}sweep/loader.json", self.seals)
     }
 
     /// The loader's own objects (`kind`: `manifest` or `jsonpaths`), named by their content's hash.
@@ -148,8 +193,15 @@ impl KeyLayout {
 }
 
 fn day(at: OffsetDateTime) -> String {
-    let utc = at.to_offset(time::UtcOffset::UTC);
-    format!("{:04}/{:02}/{:02}", utc.year(), u8::from(utc.month()), utc.day())
+    date_text(at.to_offset(time::UtcOffset::UTC).date())
+}
+
+fn date_text(date: Date) -> String {
+    format!("{:04}/{:02}/{:02}", date.year(), u8::from(date.month()), date.day())
+}
+
+fn hour(at: OffsetDateTime) -> String {
+    format!("{}/{:02}", day(at), at.to_offset(time::UtcOffset::UTC).hour())
 }
 
 #[cfg(test)]
@@ -189,6 +241,18 @@ mod tests {
         assert_eq!(keys.day_index(at, &source_id, 0), format!("seals/day/2025/06/02/{source_id}.g0"));
         assert_eq!(keys.generation_of_seal(&keys.seal(&source_id, 12)), Some(12));
         assert_eq!(keys.generation_of_seal("seals/day/2025/06/02/x.g0"), None);
+    }
+
+    #[test]
+    fn what_the_sweeps_read_is_parsed_as_it_is_written() {
+        let (keys, source_id, at) = (layout(), SourceId::new("raw", "k", "e"), datetime!(2025-06-01 23:30 -02:00));
+        for key in [keys.hour_index(at, &source_id, 3), keys.day_index(at, &source_id, 3)] {
+            assert_eq!(keys.index_entry(&key), Some((source_id.clone(), 3)), "{key}");
+        }
+        assert_eq!(keys.index_entry("seals/day/2025/06/02/x.g0"), None);
+        assert_eq!(keys.swept_mark(at), "seals/swept/2025/06/02/01");
+        assert_eq!(keys.hour_of_mark(&keys.swept_mark(at)), Some(datetime!(2025-06-02 01:00 UTC)));
+        assert_eq!(keys.hour_of_mark("seals/swept/2025/13/02/01"), None);
     }
 
     #[test]

@@ -12,6 +12,7 @@ pub mod objects;
 pub mod quarantine;
 pub mod queue;
 pub mod seal;
+pub mod seals;
 pub mod settings;
 pub mod shutdown;
 pub mod sketch;

@@ -2,9 +2,13 @@
 
 use crate::aws_error::AwsError;
 use aws_sdk_s3::Client;
+use aws_sdk_s3::config::http::HttpResponse;
+use aws_sdk_s3::error::SdkError;
+use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Error;
 use aws_sdk_s3::primitives::{ByteStream, SdkBody};
 use bytes::Bytes;
 use std::time::Duration;
+use time::OffsetDateTime;
 
 /// What a conditional write found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,10 +70,119 @@ pub async fn list(s3: &Client, bucket: &str, prefix: &str) -> Result<Vec<String>
     let mut pages = s3.list_objects_v2().bucket(bucket).prefix(prefix).into_paginator().send();
     let mut keys = Vec::new();
     while let Some(page) = pages.next().await {
-        let page = page.map_err(|e| AwsError::new("ListObjectsV2", format!("s3://{bucket}/{prefix}"), e))?;
+        let page = page.map_err(|e| listing_failed(bucket, prefix, e))?;
         keys.extend(page.contents.unwrap_or_default().into_iter().filter_map(|object| object.key));
     }
     Ok(keys)
+}
+
+/// An object as a listing shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Its key.
+    pub key: String,
+    /// S3's Last-Modified, in whole seconds.
+    pub modified: OffsetDateTime,
+}
+
+/// One page of a listing at a time, so that memory does not grow with what is listed.
+#[derive(Debug)]
+pub struct Pages {
+    s3: Client,
+    bucket: String,
+    prefix: String,
+    next: Option<Option<String>>,
+}
+
+/// The objects under a prefix, page by page, in order.
+pub fn pages(s3: &Client, bucket: &str, prefix: &str) -> Pages {
+    Pages { s3: s3.clone(), bucket: bucket.to_owned(), prefix: prefix.to_owned(), next: Some(None) }
+}
+
+impl Pages {
+    /// At most 1,000 objects; `None` after the last.
+    pub async fn next(&mut self) -> Result<Option<Vec<Listed>>, AwsError> {
+        let Some(token) = self.next.take() else { return Ok(None) };
+        let list = self.s3.list_objects_v2().bucket(&self.bucket).prefix(&self.prefix);
+        let page = list.set_continuation_token(token).send().await;
+        let page = page.map_err(|e| listing_failed(&self.bucket, &self.prefix, e))?;
+        self.next = page.next_continuation_token.map(Some);
+        let listed = page.contents.unwrap_or_default().into_iter().filter_map(|object| {
+            let modified = object.last_modified.map_or(0, |at| at.secs());
+            let modified = OffsetDateTime::from_unix_timestamp(modified).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+            Some(Listed { key: object.key?, modified })
+        });
+        Ok(Some(listed.collect()))
+    }
+}
+
+/// The folders right below a prefix that ends in `/`, each with its whole path, in order.
+pub async fn folders(s3: &Client, bucket: &str, prefix: &str) -> Result<Vec<String>, AwsError> {
+    let list = s3.list_objects_v2().bucket(bucket).prefix(prefix).delimiter("/");
+    let mut pages = list.into_paginator().send();
+    let mut found = Vec::new();
+    while let Some(page) = pages.next().await {
+        let page = page.map_err(|e| listing_failed(bucket, prefix, e))?;
+        found.extend(page.common_prefixes.unwrap_or_default().into_iter().filter_map(|folder| folder.prefix));
+    }
+    Ok(found)
+}
+
+fn listing_failed(bucket: &str, prefix: &str, error: SdkError<ListObjectsV2Error, HttpResponse>) -> AwsError {
+    AwsError::new("ListObjectsV2", format!("s3://{bucket}/{prefix}"), error)
+}
+
+/// Whether there is an object of this key.
+pub async fn exists(s3: &Client, bucket: &str, key: &str) -> Result<bool, AwsError> {
+    match s3.head_object().bucket(bucket).key(key).send().await {
+        Ok(_) => Ok(true),
+        Err(error) => {
+            let error = AwsError::new("HeadObject", format!("s3://{bucket}/{key}"), error);
+            if error.is_not_found() { Ok(false) } else { Err(error) }
+        }
+    }
+}
+
+/// An object that may change: its bytes, and the ETag that [`put_if_unchanged`] asks for.
+pub async fn get_with_etag(s3: &Client, bucket: &str, key: &str) -> Result<Option<(Bytes, String)>, AwsError> {
+    let on = || format!("s3://{bucket}/{key}");
+    let response = match s3.get_object().bucket(bucket).key(key).send().await {
+        Ok(response) => response,
+        Err(error) => {
+            let error = AwsError::new("GetObject", on(), error);
+            return if error.is_not_found() { Ok(None) } else { Err(error) };
+        }
+    };
+    let etag = response.e_tag.unwrap_or_default();
+    let body = response.body.collect().await.map_err(|error| AwsError::interrupted("GetObject", on(), &error))?;
+    Ok(Some((body.into_bytes(), etag)))
+}
+
+/// Overwrites an object if it still has this ETag; `None` asks that there is no object. Gives the new ETag, or `None`
+/// where somebody else was faster.
+pub async fn put_if_unchanged(
+    s3: &Client,
+    bucket: &str,
+    key: &str,
+    etag: Option<&str>,
+    bytes: impl Into<Bytes>,
+) -> Result<Option<String>, AwsError> {
+    let put = s3.put_object().bucket(bucket).key(key).body(ByteStream::from(bytes.into()));
+    let put = match etag {
+        Some(etag) => put.if_match(etag),
+        None => put.if_none_match("*"),
+    };
+    match put.send().await {
+        Ok(written) => Ok(Some(written.e_tag.unwrap_or_default())),
+        Err(error) => {
+            let error = AwsError::new("PutObject", format!("s3://{bucket}/{key}"), error);
+            // 412: it changed; 409: it is being written; 404: it is gone (S3 user guide, conditional-writes).
+            if matches!(error.status, Some(404 | 409 | 412)) && error.code.as_deref() != Some("NoSuchBucket") {
+                return Ok(None);
+            }
+            Err(error)
+        }
+    }
 }
 
 /// Fails unless the bucket is there and may be used; `setting` names where it was configured.

@@ -6,11 +6,13 @@
 mod reader;
 mod rules;
 mod sections;
+mod sweep;
 
 pub use rules::{DropRule, EventRules, POINTERS_MAX};
 pub use sections::{
     LoaderSettings, Overwrite, QueueNames, RawSettings, RoutedSettings, RouterSettings, TableSettings, Warehouse,
 };
+pub use sweep::SweepSettings;
 
 use crate::event_name::EventName;
 use crate::keys::{KeyLayout, PART_NAME_MAX_BYTES, PART_URI_MAX_BYTES};
@@ -56,6 +58,8 @@ pub struct Settings {
     pub router: RouterSettings,
     /// `[loader]`.
     pub loader: LoaderSettings,
+    /// `[sweep]`.
+    pub sweep: SweepSettings,
     /// `[tables.<event name>]`: overrides per event.
     pub tables: BTreeMap<EventName, TableSettings>,
     effective: Vec<(String, &'static str, toml::Value)>,
@@ -117,7 +121,7 @@ impl Settings {
         let settings = Self::read(&mut root, &mut input);
         for section in root.keys() {
             input.problems.push(format!(
-                "[{section}] is not a section: known are [raw], [routed], [seals], [quarantine], [router], [loader], [tables.<event>]"
+                "[{section}] is not a section: known are [raw], [routed], [seals], [quarantine], [router], [loader], [sweep], [tables.<event>]"
             ));
         }
         input.report_unused_env();
@@ -143,9 +147,11 @@ impl Settings {
 
         let router = RouterSettings::read(Section::take(root, "router", input), fixed);
         let loader = LoaderSettings::read(Section::take(root, "loader", input));
+        let sweep = SweepSettings::read(Section::take(root, "sweep", input));
         let tables = sections::read_tables(root, input, &loader);
         let keys = KeyLayout { routed: routed_prefix, seals, quarantine };
-        let settings = Settings { raw, routed, quarantine_bucket, keys, router, loader, tables, effective: Vec::new() };
+        let effective = Vec::new();
+        let settings = Settings { raw, routed, quarantine_bucket, keys, router, loader, sweep, tables, effective };
         settings.check_prefixes(input);
         settings.check_queues(input);
         settings

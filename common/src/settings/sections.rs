@@ -343,6 +343,8 @@ pub struct LoaderSettings {
     pub statement_timeout: Duration,
     /// First pause after which a stopped table is tried again; doubles up to 15 minutes.
     pub stopped_retry: Duration,
+    /// A table stopped for longer has its requests deferred: deleted, for the sweep to announce again.
+    pub defer_after: Duration,
     /// How long SIGTERM waits for loads in work before what is held is returned.
     pub drain_timeout: Duration,
 }
@@ -383,6 +385,7 @@ impl LoaderSettings {
             max_tries: count(&mut section, "max_tries", 3) as u32,
             statement_timeout: section.or("statement_timeout", Duration::from_secs(3600)),
             stopped_retry: section.or("stopped_retry", Duration::from_secs(60)),
+            defer_after: section.or("defer_after", Duration::from_secs(10 * 60)),
             drain_timeout: section.or("drain_timeout", Duration::from_secs(25)),
         };
         if settings.iam_role != "default" && !settings.iam_role.starts_with("arn:") {

@@ -53,7 +53,7 @@ fn all_problems_come_at_once_and_name_the_setting_and_the_fix() {
         "router.workers: expected a whole number, found \"many\"",
         "router.gzip_level: 11 is not between 1 and 9",
         "loader.iam_role: \"admin\" is neither \"default\" nor the ARN of a role",
-        "[extra] is not a section: known are [raw], [routed], [seals], [quarantine], [router], [loader], [tables.<event>]",
+        "[extra] is not a section: known are [raw], [routed], [seals], [quarantine], [router], [loader], [sweep], [tables.<event>]",
         "environment variable LOG_ROUTER_RAW_BUKET overrides no setting: unset it or correct its name",
     ];
     assert_eq!(found, expected);
@@ -120,6 +120,7 @@ fn values_that_could_never_work_are_refused() {
         ("LOG_ROUTER_RAW_BUCKET", "", "raw.bucket: is empty"),
         ("LOG_ROUTER_RAW_BUCKET", "s3://raw/x", "raw.bucket: \"s3://raw/x\" is not the name of a bucket"),
         ("LOG_ROUTER_RAW_QUEUE", "", "raw.queue: is empty"),
+        ("LOG_ROUTER_SWEEP_EVERY", "0s", "sweep.every: is less than a second"),
         ("LOG_ROUTER_RAW_OVERWRITE", "replace", "LOG_ROUTER_RAW_OVERWRITE: expected \"add\" or \"ignore\""),
     ] {
         let found = problems(MINIMAL, &[(variable, value)]);

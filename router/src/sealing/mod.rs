@@ -10,6 +10,7 @@ use common::load_request::{Lane, LoadRequest};
 use common::objects::{self, Written};
 use common::queue::Queue;
 use common::seal::{SEAL_VERSION, Seal, SealError};
+use common::seals::{self, SealReadError};
 use common::source::{SourceId, SourceObject};
 use time::OffsetDateTime;
 
@@ -28,6 +29,9 @@ pub(crate) enum SealingError {
     /// S3 or SQS refused or did not answer.
     #[error(transparent)]
     Aws(#[from] AwsError),
+    /// A seal that is there cannot be read.
+    #[error(transparent)]
+    Unreadable(#[from] SealReadError),
     /// The seal that is there cannot be used.
     #[error(transparent)]
     Seal(#[from] SealError),
@@ -68,12 +72,7 @@ impl Sealer {
 
     /// The highest generation's seal of a source, if it has any.
     pub(crate) async fn highest(&self, source_id: &SourceId) -> Result<Option<Seal>, SealingError> {
-        let keys = objects::list(&self.s3, &self.bucket, &self.keys.seals_of(source_id)).await?;
-        let highest = keys.iter().filter_map(|key| self.keys.generation_of_seal(key)).max();
-        let Some(generation) = highest else { return Ok(None) };
-        let key = self.keys.seal(source_id, generation);
-        let bytes = objects::get(&self.s3, &self.bucket, &key).await?;
-        Ok(Some(Seal::parse(&key, &bytes)?))
+        Ok(seals::highest(&self.s3, &self.bucket, &self.keys, source_id).await?)
     }
 
     /// Writes a seal, unless there is one: then the earlier one is returned, to be used instead.
