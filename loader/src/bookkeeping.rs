@@ -2,6 +2,7 @@
 //! first load.
 
 use crate::batch::new_name;
+use crate::sql::sweep::{COMPLETE_VIEW, view_complete};
 use crate::sql::{Names, ask, bookkeeping as sql};
 use crate::verdict::Class;
 use crate::warehouse::{Warehouse, WarehouseError, required};
@@ -28,6 +29,9 @@ pub(crate) async fn prepare(warehouse: &Warehouse, names: &Names) -> Result<(), 
     }
     if !found.contains(&sql::TABLES_VIEW) {
         warehouse.execute("bookkeeping", &sql::view_tables(names)).await?;
+    }
+    if !found.contains(&COMPLETE_VIEW) {
+        warehouse.execute("bookkeeping", &view_complete(names)).await?;
     }
     Ok(())
 }

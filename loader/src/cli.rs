@@ -1,9 +1,14 @@
 //! The command line: what can be asked of the loader, and its exit code.
 
+mod print;
+
+use crate::{Redriven, Selection};
 use clap::{Args, Parser, Subcommand};
 use common::clients::Clients;
+use common::event_name::EventName;
 use common::settings::Settings;
 use common::shutdown;
+use common::source::SourceId;
 use common::telemetry::{self, chain};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -34,9 +39,47 @@ enum Command {
         #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
         until_idle: Option<Duration>,
     },
+    /// Look for what is sealed and not loaded, and announce it again. A running loader does so by itself.
+    Sweep {
+        /// Only tell what is owed.
+        #[arg(long)]
+        dry_run: bool,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// List the requests that failed alone too often and were set aside.
+    Failed {
+        #[command(flatten)]
+        which: Which,
+        /// Print JSON, one request a line.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Try again what was set aside.
+    Redrive {
+        #[command(flatten)]
+        which: Which,
+    },
     /// Look at the settings.
     #[command(subcommand)]
     Config(ConfigCommand),
+}
+
+#[derive(Debug, Args)]
+struct Which {
+    /// Only of this event.
+    #[arg(long, value_name = "EVENT", value_parser = |text: &str| EventName::try_from(text.to_owned()))]
+    event: Option<EventName>,
+    /// Only of this source: its id, 32 hex digits.
+    #[arg(long, value_name = "ID", value_parser = |text: &str| SourceId::try_from(text.to_owned()))]
+    source: Option<SourceId>,
+}
+
+impl From<&Which> for Selection {
+    fn from(which: &Which) -> Self {
+        Self { event: which.event.clone(), source_id: which.source.clone() }
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -71,6 +114,26 @@ impl Cli {
                 let done = crate::run(&settings, &clients, *until_idle, shutdown).await;
                 let crate::Summary { loads, rows } = done.map_err(|error| chain(&error))?;
                 tracing::info!(loads, rows, "done");
+            }
+            Command::Sweep { dry_run, json } => {
+                telemetry::init("warn");
+                let shutdown = shutdown::on_signal();
+                let clients = Clients::from_env().await.map_err(|error| chain(&error))?;
+                let swept = crate::sweep(&settings, &clients, *dry_run, &shutdown).await;
+                return print::swept(swept.map_err(|error| chain(&error))?, *json);
+            }
+            Command::Failed { which, json } => {
+                telemetry::init("warn");
+                let clients = Clients::from_env().await.map_err(|error| chain(&error))?;
+                let failed = crate::failed(&settings, &clients, &which.into()).await;
+                print::failed(&failed.map_err(|error| chain(&error))?, *json);
+            }
+            Command::Redrive { which } => {
+                telemetry::init("warn");
+                let clients = Clients::from_env().await.map_err(|error| chain(&error))?;
+                let redriven = crate::redrive(&settings, &clients, &which.into()).await;
+                let Redriven { lifted, announced } = redriven.map_err(|error| chain(&error))?;
+                println!("lifted {lifted}, of which {announced} are announced again");
             }
         }
         Ok(())

@@ -10,6 +10,7 @@ mod bookkeeping;
 pub mod cli;
 mod contents;
 mod copy_inputs;
+mod defer;
 mod groups;
 mod ledger;
 mod load;
@@ -27,19 +28,24 @@ mod sql;
 mod start;
 mod step;
 mod stopped;
+mod sweep;
 mod table;
 mod transaction;
+mod upkeep;
 mod verdict;
 mod warehouse;
 mod work;
 
 pub use start::StartError;
+pub use sweep::{Owed, Report};
+pub use upkeep::{FailedRequest, Redriven, Selection, Swept, UpkeepError, failed, redrive, sweep};
 
 use common::aws_error::AwsError;
 use common::clients::Clients;
 use common::queue::Queue;
 use common::settings::Settings;
 use sql::Names;
+use crate::sweep::schedule::Schedule;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -108,7 +114,9 @@ pub async fn run(
     shutdown: CancellationToken,
 ) -> Result<Summary, RunError> {
     let (queue, warehouse, names) = start::open(settings, clients).await.map_err(RunError::Start)?;
+    let sweeper = start::sweeper(settings, clients, &queue, &warehouse, &names).await.map_err(RunError::Start)?;
     tracing::info!(queue = queue.name(), schema = names.schema, "loading");
+    let sweeps = Schedule::start(sweeper, settings.sweep.every, shutdown.clone());
     let loader = Loader { settings: settings.clone(), names, queue, s3: clients.s3.clone(), warehouse, shutdown };
-    receive::run(Arc::new(loader), until_idle).await
+    receive::run(Arc::new(loader), sweeps, until_idle).await
 }

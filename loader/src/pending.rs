@@ -4,6 +4,8 @@
 //! twice `flush_parts` requests of one table. What is handed out is at most `workers` times
 //! [`BATCH_MAX_BYTES`] of text.
 
+mod aged;
+
 use crate::batch::Held;
 use common::event_name::EventName;
 use common::settings::TableSettings;

@@ -1,15 +1,17 @@
 //! The loader's loop: receive → gather per table → hand batches to workers → settle what is over.
 //!
 //! Every delivery has one fate: deleted by [`crate::work`] once the ledger has its request, dead-lettered
-//! here where nobody can read it and there where it failed alone too often, returned in all other cases.
+//! here where nobody can read it and there where it failed alone too often, deferred by [`crate::defer`] where it would
+//! wait long, returned in all other cases.
 
 use crate::batch::Held;
 use crate::pause;
 use crate::pending::Pending;
-use crate::stopped::Stopped;
+use crate::stopped::{Stopped, Wait};
+use crate::sweep::schedule::Schedule;
 use crate::table::Table;
 use crate::work::{Worked, work};
-use crate::{Loader, RunError, Summary, settle};
+use crate::{Loader, RunError, Summary, defer, settle};
 use common::aws_error::AwsError;
 use common::consumer::IdleClock;
 use common::event_name::EventName;
@@ -41,13 +43,21 @@ const TOO_NEW_PAUSE: Duration = Duration::from_secs(300);
 /// When a request of a table that holds enough first comes back.
 const CROWDED_PAUSE: Duration = Duration::from_secs(30);
 
+/// Held requests are looked over for old ones this often.
+const LOOK_OVER: Duration = Duration::from_secs(60);
+
 type Received = Result<Vec<Delivery>, AwsError>;
 
 /// Runs until shutdown or, if asked to, until nothing is left to do.
-pub(crate) async fn run(loader: Arc<Loader>, until_idle: Option<Duration>) -> Result<Summary, RunError> {
+pub(crate) async fn run(
+    loader: Arc<Loader>,
+    sweeps: Schedule,
+    until_idle: Option<Duration>,
+) -> Result<Summary, RunError> {
     let mut run = Run {
         pending: Pending::new(),
-        stopped: Stopped::new(loader.settings.loader.stopped_retry),
+        stopped: Stopped::new(loader.settings.loader.stopped_retry, loader.settings.loader.defer_after),
+        sweeps,
         tables: HashMap::new(),
         receives: JoinSet::new(),
         loads: JoinSet::new(),
@@ -68,6 +78,7 @@ struct Run {
     loader: Arc<Loader>,
     pending: Pending<Delivery>,
     stopped: Stopped,
+    sweeps: Schedule,
     /// What is remembered of tables that are not loading.
     tables: HashMap<EventName, Table>,
     receives: JoinSet<Received>,
@@ -86,6 +97,7 @@ struct Run {
 impl Run {
     async fn until_ended(&mut self) -> Result<(), RunError> {
         let shutdown = self.loader.shutdown.clone();
+        let mut look_over = tokio::time::interval(LOOK_OVER);
         loop {
             self.start_loads();
             self.start_receives();
@@ -100,6 +112,7 @@ impl Run {
                     }
                 }
                 () = tokio::time::sleep_until(next_due.unwrap_or_else(Instant::now)), if next_due.is_some() => {}
+                _ = look_over.tick() => self.let_go_of_aged(),
             }
         }
     }
@@ -173,14 +186,51 @@ impl Run {
                 return self.settle([delivery], Fate::DeadLetter { why });
             }
         };
-        if let Some(remaining) = self.stopped.remaining(&request.event, now) {
-            let after = pause::returned(self.loader.settings.loader.stopped_retry, receive_count).max(remaining);
-            return self.settle([delivery], Fate::Return { after });
+        if let Some(wait) = self.stopped.wait(&request.event, receive_count, now) {
+            return self.wait(request, delivery, wait);
         }
         let body_bytes = delivery.body.len();
         let held = Held::new(request, delivery, body_bytes, now);
-        if let Err(held) = self.pending.accept(held, |event| self.loader.settings.table(event)) {
-            self.settle([held.delivery], Fate::Return { after: pause::returned(CROWDED_PAUSE, receive_count) });
+        let Err(held) = self.pending.accept(held, |event| self.loader.settings.table(event)) else { return };
+        if receive_count >= defer::CROWDED_RECEIVES_MAX {
+            return self.defer(vec![(defer::seal_key(&self.loader, &held.request), held.delivery)]);
+        }
+        self.settle([held.delivery], Fate::Return { after: pause::returned(CROWDED_PAUSE, receive_count) });
+    }
+
+    /// A request of a stopped table.
+    fn wait(&self, request: LoadRequest, delivery: Delivery, wait: Wait) {
+        match wait {
+            Wait::Return(remaining) => {
+                let first = self.loader.settings.loader.stopped_retry;
+                let after = pause::returned(first, delivery.receive_count).max(remaining);
+                self.settle([delivery], Fate::Return { after });
+            }
+            Wait::Defer { is_first } => {
+                if is_first {
+                    tracing::warn!(
+                        event = request.event.as_str(),
+                        "the stopped table's requests are deferred from now on: their messages are deleted, and the sweep \
+                         announces them again when the table loads"
+                    );
+                }
+                self.defer(vec![(defer::seal_key(&self.loader, &request), delivery)]);
+            }
+        }
+    }
+
+    fn defer(&self, deliveries: Vec<(String, Delivery)>) {
+        let loader = self.loader.clone();
+        self.settling.spawn(async move { defer::deliveries(&loader, deliveries).await });
+    }
+
+    /// What SQS will not keep invisible for much longer.
+    fn let_go_of_aged(&mut self) {
+        let Some(before) = Instant::now().checked_sub(defer::HELD_MAX) else { return };
+        let aged = self.pending.drain_received_before(before);
+        if !aged.is_empty() {
+            tracing::warn!(requests = aged.len(), "requests were held for too long: they are deferred");
+            self.defer(aged.into_iter().map(|one| (defer::seal_key(&self.loader, &one.request), one.delivery)).collect());
         }
     }
 
@@ -208,8 +258,15 @@ impl Run {
             );
             self.stop(&event, why, now);
         } else {
-            if worked.all_is_loaded() && !worked.table.has_suspects() && self.stopped.recovered(&event) {
-                tracing::info!(event = event.as_str(), "the stopped table loads again");
+            if worked.all_is_loaded()
+                && !worked.table.has_suspects()
+                && let Some(deferred) = self.stopped.recovered(&event)
+            {
+                tracing::info!(event = event.as_str(), deferred, "the stopped table loads again");
+                self.sweeps.set_stopped(&event, false);
+                if deferred > 0 {
+                    self.sweeps.ask();
+                }
             }
             let waits = worked.table.waits;
             let not_before = (waits > 0).then(|| now + pause::backoff(waits, jitter()));
@@ -221,17 +278,33 @@ impl Run {
 
     fn stop(&mut self, event: &EventName, why: String, now: Instant) {
         let pause = self.stopped.stop(event.clone(), why.clone(), now);
+        self.sweeps.set_stopped(event, true);
         let held = self.pending.drain(event);
         tracing::error!(
             event = event.as_str(),
             why,
             requests = held.len(),
             retry_seconds = pause.as_secs(),
-            "the table is stopped: correct what the reason names, or the table's columns; its requests are returned to \
-             the queue and tried again, other tables go on"
+            "the table is stopped: correct what the reason names, or the table's columns; its requests wait and are tried \
+             again, other tables go on"
         );
-        let after = self.stopped.remaining(event, now).unwrap_or(pause);
-        self.settle(held.into_iter().map(|one| one.delivery).collect::<Vec<_>>(), Fate::Return { after });
+        let (mut returned, mut after, mut deferred) = (Vec::new(), pause, Vec::new());
+        for Held { request, delivery, .. } in held {
+            match self.stopped.wait(event, delivery.receive_count, now) {
+                Some(Wait::Defer { .. }) => deferred.push((defer::seal_key(&self.loader, &request), delivery)),
+                wait => {
+                    if let Some(Wait::Return(remaining)) = wait {
+                        after = remaining;
+                    }
+                    returned.push(delivery);
+                }
+            }
+        }
+        if !deferred.is_empty() {
+            tracing::info!(event = event.as_str(), requests = deferred.len(), "deferred requests of the stopped table");
+            self.defer(deferred);
+        }
+        self.settle(returned, Fate::Return { after });
     }
 
     fn settle(&self, deliveries: impl IntoIterator<Item = Delivery> + Send + 'static, fate: Fate) {
@@ -243,7 +316,11 @@ impl Run {
     /// Whether nothing is left to do; an error where only stopped tables are.
     async fn is_idle(&mut self, received: bool) -> Result<bool, RunError> {
         let Some(idle) = &mut self.idle else { return Ok(false) };
-        let working = received || !self.pending.is_empty() || !self.loads.is_empty() || !self.settling.is_empty();
+        let working = received
+            || !self.pending.is_empty()
+            || !self.loads.is_empty()
+            || !self.settling.is_empty()
+            || self.sweeps.is_busy();
         let has_returned = !(self.stopped.is_empty() && self.too_new.is_empty());
         let queue = self.loader.queue.clone();
         let depth = || async move {
@@ -283,6 +360,9 @@ impl Run {
         settle::held(&queue, self.pending.drain_all(), &now).await;
         self.settling.close();
         self.settling.wait().await;
+        if self.loader.shutdown.is_cancelled() {
+            self.sweeps.ended().await;
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::bookkeeping::{self, ClaimError};
 use crate::sql::{Names, ask};
+use crate::sweep::Sweeper;
 use crate::warehouse::{Warehouse, WarehouseError};
 use common::clients::Clients;
 use common::objects::{BucketError, check_bucket};
@@ -44,6 +45,18 @@ enum Cause {
 /// Opens the queue and the warehouse.
 pub(crate) async fn open(settings: &Settings, clients: &Clients) -> Result<(Queue, Warehouse, Names), StartError> {
     Ok(check(settings, clients).await?)
+}
+
+/// Opens what the sweep needs beside that.
+pub(crate) async fn sweeper(
+    settings: &Settings,
+    clients: &Clients,
+    queue: &Queue,
+    warehouse: &Warehouse,
+    names: &Names,
+) -> Result<Sweeper, StartError> {
+    let opened = Sweeper::open(settings, clients, queue.clone(), warehouse.clone(), names.clone()).await;
+    opened.map_err(|error| Cause::from(error).into())
 }
 
 async fn check(settings: &Settings, clients: &Clients) -> Result<(Queue, Warehouse, Names), Cause> {

@@ -1,13 +1,13 @@
 //! Statements that make the bookkeeping schema, its shared tables, and each event's gate and ledger.
 
-use super::{Names, identifier, literal};
+use super::{Names, identifier, literal, sweep};
 use common::event_name::EventName;
 
 /// The view of [`view_tables`].
 pub(crate) const TABLES_VIEW: &str = "tables";
 
 /// The shared tables by name, each with its columns.
-pub(crate) const SHARED_TABLES: [(&str, &str); 5] = [
+pub(crate) const SHARED_TABLES: [(&str, &str); 7] = [
     (
         "claim",
         "\"location\" VARCHAR(2048) NOT NULL, \"event_schema\" VARCHAR(127) NOT NULL, \"claimed_at\" TIMESTAMP DEFAULT SYSDATE",
@@ -34,6 +34,8 @@ pub(crate) const SHARED_TABLES: [(&str, &str); 5] = [
         "\"source_id\" VARCHAR(32) NOT NULL, \"event\" VARCHAR(127) NOT NULL, \"generation\" INTEGER NOT NULL, \
          \"why\" VARCHAR(4096) NOT NULL, \"failed_at\" TIMESTAMP DEFAULT SYSDATE",
     ),
+    sweep::SWEEPS,
+    sweep::COMPLETE,
 ];
 
 /// Longest text that `failed.why` takes, in bytes.

@@ -169,7 +169,7 @@ pub(crate) fn insert_load(
 }
 
 /// `2025-06-01 09:00:00.000000`, UTC: every TIMESTAMP of this product.
-fn timestamp(at: OffsetDateTime) -> String {
+pub(super) fn timestamp(at: OffsetDateTime) -> String {
     let utc = at.to_offset(time::UtcOffset::UTC);
     let (hour, minute, second, microsecond) = utc.time().as_hms_micro();
     format!("{} {hour:02}:{minute:02}:{second:02}.{microsecond:06}", utc.date())

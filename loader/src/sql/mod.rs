@@ -8,6 +8,7 @@ pub(crate) mod bookkeeping;
 pub(crate) mod check;
 pub(crate) mod ddl;
 pub(crate) mod load;
+pub(crate) mod sweep;
 
 use common::event_name::EventName;
 

@@ -1,0 +1,192 @@
+//! Which hours are complete: all raw objects of the hour sealed (the router's sweep marks it), every seal loaded, and a
+//! while passed.
+
+use super::SweepError;
+use super::days::Settled;
+use super::owed::{Ledgers, PAIRS_MAX, is_loaded};
+use super::reading::{Reading, Sealed, Store};
+use crate::sql::sweep::{self as sql, CompleteRow};
+use crate::sql::Names;
+use crate::warehouse::{Row, Warehouse, WarehouseError, number, required};
+use common::event_name::EventName;
+use common::{objects, timestamp};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+use time::OffsetDateTime;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// How long after its end an hour may still grow: an object's time is when its upload began (S3 user guide,
+/// multipart uploads), and it is seen when that ends.
+const LAG: Duration = Duration::from_secs(2 * 3600);
+
+/// Under which prefix it is remembered which marks were looked at.
+pub(super) const MARKS: &str = "swept/";
+
+/// Finds out and writes down what changed.
+pub(super) struct Hours<'a> {
+    pub(super) store: &'a Arc<Store>,
+    pub(super) warehouse: &'a Warehouse,
+    pub(super) names: &'a Names,
+    pub(super) ledgers: &'a Ledgers,
+}
+
+/// The hour of a time.
+pub(super) fn hour_of(at: OffsetDateTime) -> OffsetDateTime {
+    let seconds = at.unix_timestamp();
+    OffsetDateTime::from_unix_timestamp(seconds - seconds.rem_euclid(3600)).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+}
+
+/// Hours whose marks are new.
+pub(super) async fn newly_marked(store: &Store, settled: &Settled) -> Result<BTreeSet<OffsetDateTime>, SweepError> {
+    let from = settled.get(MARKS);
+    let mut hours = BTreeSet::new();
+    let mut pages = objects::pages(&store.s3, &store.bucket, &store.keys.swept_root());
+    while let Some(page) = pages.next().await? {
+        let new = page.iter().filter(|mark| from.is_none_or(|from| mark.modified >= *from));
+        hours.extend(new.filter_map(|mark| store.keys.hour_of_mark(&mark.key)));
+    }
+    Ok(hours)
+}
+
+impl Hours<'_> {
+    /// Checks the hours, and those that waited for what the ledgers have by now. Gives how many rows it added.
+    pub(super) async fn check(&self, mut hours: BTreeSet<OffsetDateTime>) -> Result<u64, SweepError> {
+        hours.extend(self.waited_for().await?);
+        let mut added = 0;
+        for hour in hours {
+            if objects::exists(&self.store.s3, &self.store.bucket, &self.store.keys.swept_mark(hour)).await? {
+                added += self.check_hour(hour).await?;
+            }
+        }
+        Ok(added)
+    }
+
+    /// Incomplete hours of which the ledgers have as many sources as were sealed. Counting is cheap; whether they are
+    /// the right ones is for [`Self::check_hour`].
+    async fn waited_for(&self) -> Result<BTreeSet<OffsetDateTime>, SweepError> {
+        let mut incomplete: BTreeMap<EventName, BTreeMap<OffsetDateTime, u64>> = BTreeMap::new();
+        for row in self.warehouse.query("sweep", &sql::incomplete(self.names)).await? {
+            incomplete.entry(event(&row)?).or_default().insert(time_of(&row, 1)?, number(&row, 2)?);
+        }
+        let mut hours = BTreeSet::new();
+        for (event, waiting) in incomplete {
+            let (Some((first, _)), Some((last, _))) = (waiting.first_key_value(), waiting.last_key_value()) else {
+                continue;
+            };
+            let mut loaded: BTreeMap<OffsetDateTime, u64> = BTreeMap::new();
+            if self.ledgers.events().contains(&event) {
+                let statement = sql::loaded_by_hour(self.names, &event, *first, *last + HOUR);
+                for row in self.warehouse.query("sweep", &statement).await? {
+                    loaded.insert(time_of(&row, 0)?, number(&row, 1)?);
+                }
+            }
+            let has_enough = |(hour, sealed): &(&OffsetDateTime, &u64)| loaded.get(hour).unwrap_or(&0) >= *sealed;
+            hours.extend(waiting.iter().filter(has_enough).map(|(hour, _)| *hour));
+        }
+        Ok(hours)
+    }
+
+    async fn check_hour(&self, hour: OffsetDateTime) -> Result<u64, SweepError> {
+        // Before the listing: what is seen later than this time is not vouched for.
+        let checked_at = OffsetDateTime::now_utc();
+        let counts = self.count(hour).await?;
+        let is_over = checked_at >= hour + HOUR + LAG;
+        let before = self.warehouse.query("sweep", &sql::complete_of(self.names, hour)).await?;
+        let before: Result<Vec<CompleteRow>, WarehouseError> = before.iter().map(complete_row).collect();
+        let before = before?;
+        // Every known event has its row: no record of it in this hour is an answer too.
+        let events: BTreeSet<&EventName> = self.ledgers.events().iter().chain(counts.keys()).collect();
+        let rows = events.into_iter().map(|event| {
+            let (sealed, loaded) = counts.get(event).copied().unwrap_or_default();
+            CompleteRow { event: event.clone(), sealed, loaded, complete: is_over && sealed == loaded }
+        });
+        let changed: Vec<CompleteRow> = rows.filter(|row| !before.contains(row)).collect();
+        let statements = sql::insert_complete(self.names, hour, checked_at, &changed);
+        for some in statements.chunks(crate::sql::BATCH_MAX_ENTRIES) {
+            self.warehouse.batch(&crate::batch::new_name("complete"), some.to_vec()).await?;
+        }
+        Ok(changed.len() as u64)
+    }
+
+    /// Sealed and loaded sources by event. Holds the hour's source ids and [`PAIRS_MAX`] pairs.
+    async fn count(&self, hour: OffsetDateTime) -> Result<BTreeMap<EventName, (u64, u64)>, SweepError> {
+        let mut highest = BTreeMap::new();
+        let mut pages = objects::pages(&self.store.s3, &self.store.bucket, &self.store.keys.hour_prefix(hour));
+        while let Some(page) = pages.next().await? {
+            for (source_id, generation) in page.iter().filter_map(|entry| self.store.keys.index_entry(&entry.key)) {
+                let known = highest.entry(source_id).or_insert(generation);
+                *known = generation.max(*known);
+            }
+        }
+        let mut reading = Reading::new(self.store.clone());
+        for (source_id, generation) in highest {
+            reading.push(source_id, generation);
+        }
+        let (mut counts, mut chunk, mut pairs) = (BTreeMap::new(), Vec::new(), 0);
+        while let Some(sealed) = reading.next().await {
+            let sealed = sealed?;
+            pairs += sealed.events.len();
+            chunk.push(sealed);
+            if pairs >= PAIRS_MAX {
+                pairs = 0;
+                self.add(&mut counts, std::mem::take(&mut chunk)).await?;
+            }
+        }
+        self.add(&mut counts, chunk).await?;
+        Ok(counts)
+    }
+
+    async fn add(
+        &self,
+        counts: &mut BTreeMap<EventName, (u64, u64)>,
+        chunk: Vec<Sealed>,
+    ) -> Result<(), WarehouseError> {
+        let mut pairs = Vec::new();
+        for one in &chunk {
+            pairs.extend(one.events.iter().map(|(event, _)| (event, &one.source_id)));
+        }
+        let loaded = self.ledgers.loaded(&pairs).await?;
+        for one in &chunk {
+            for (event, since) in &one.events {
+                let count = counts.entry(event.clone()).or_default();
+                count.0 += 1;
+                count.1 += u64::from(is_loaded(&loaded, event, &one.source_id, *since));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn complete_row(row: &Row) -> Result<CompleteRow, WarehouseError> {
+    let (event, sealed, loaded) = (event(row)?, number(row, 1)?, number(row, 2)?);
+    Ok(CompleteRow { event, sealed, loaded, complete: required(row, 3)? == "true" })
+}
+
+fn event(row: &Row) -> Result<EventName, WarehouseError> {
+    let text = required(row, 0)?.to_owned();
+    EventName::try_from(text.clone())
+        .map_err(|_| WarehouseError::Unexpected { found: text, expected: "an event name" })
+}
+
+/// A TIMESTAMP as the Data API gives it: `2025-06-01 09:00:00`, with a fraction if there is one.
+pub(super) fn time_of(row: &Row, at: usize) -> Result<OffsetDateTime, WarehouseError> {
+    let text = required(row, at)?;
+    timestamp::parse(&format!("{}Z", text.replacen(' ', "T", 1)))
+        .map_err(|_| WarehouseError::Unexpected { found: text.to_owned(), expected: "a timestamp" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use time::macros::datetime;
+
+    #[test]
+    fn times_of_the_warehouse_are_read_as_utc() {
+        let read = |text: &str| time_of(&vec![Some(text.to_owned())], 0).unwrap();
+        assert_eq!(read("2025-06-01 09:00:00"), datetime!(2025-06-01 09:00 UTC));
+        assert_eq!(read("2025-06-01 09:00:00.25"), datetime!(2025-06-01 09:00:00.25 UTC));
+        assert_eq!(hour_of(datetime!(2025-06-01 01:59:59 +02:00)), datetime!(2025-05-31 23:00 UTC));
+    }
+}

@@ -1,0 +1,76 @@
+//! Sends what is owed, while a queue is nearly empty: what already waits in it must not be announced again and again.
+
+use common::aws_error::AwsError;
+use common::queue::Queue;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// A queue that holds this many messages has enough to do.
+const NEARLY_EMPTY: u64 = 1_000;
+
+/// Messages gathered for a call.
+const GATHERED: usize = 10;
+
+/// Pause between two looks at a queue that has enough.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+
+/// One queue as the sweep writes to it. Holds at most ten messages.
+#[derive(Debug)]
+pub(super) struct Lane {
+    queue: Queue,
+    gathered: Vec<String>,
+    /// Messages that may still be sent before the queue is looked at again.
+    room: u64,
+    /// How long a queue that has enough is waited for.
+    patience: Duration,
+    is_full: bool,
+}
+
+impl Lane {
+    pub(super) fn new(queue: Queue, patience: Duration) -> Self {
+        Self { queue, gathered: Vec::new(), room: 0, patience, is_full: false }
+    }
+
+    /// Takes the message, unless the queue has enough: then nothing more is taken during this sweep.
+    pub(super) async fn take(&mut self, body: String) -> Result<bool, AwsError> {
+        if self.is_full || (self.room == 0 && !self.has_room().await?) {
+            return Ok(false);
+        }
+        self.room -= 1;
+        self.gathered.push(body);
+        if self.gathered.len() >= GATHERED {
+            self.flush().await?;
+        }
+        Ok(true)
+    }
+
+    /// Sends what is gathered.
+    pub(super) async fn flush(&mut self) -> Result<(), AwsError> {
+        self.queue.send_all(&self.gathered).await?;
+        self.gathered.clear();
+        Ok(())
+    }
+
+    async fn has_room(&mut self) -> Result<bool, AwsError> {
+        // What is gathered must not wait with us.
+        self.flush().await?;
+        let since = Instant::now();
+        loop {
+            let visible = self.queue.depth().await?.visible;
+            self.room = NEARLY_EMPTY.saturating_sub(visible);
+            if self.room > 0 {
+                return Ok(true);
+            }
+            if since.elapsed() >= self.patience {
+                tracing::info!(
+                    queue = self.queue.name(),
+                    messages = visible,
+                    "the queue has enough to do; the next sweep announces what is still owed then"
+                );
+                self.is_full = true;
+                return Ok(false);
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+}
