@@ -42,6 +42,9 @@ mod failures;
 /// Records that COPY refuses cost themselves alone.
 mod rejected;
 
+/// What is sealed and not loaded is found, announced again and told of.
+mod sweep;
+
 /// SIGKILL and SIGTERM at awkward moments.
 mod killed;
 
