@@ -40,12 +40,12 @@ pub use start::StartError;
 pub use sweep::{Owed, Report};
 pub use upkeep::{FailedRequest, Redriven, Selection, Swept, UpkeepError, failed, redrive, sweep};
 
+use crate::sweep::schedule::Schedule;
 use common::aws_error::AwsError;
 use common::clients::Clients;
 use common::queue::Queue;
 use common::settings::Settings;
 use sql::Names;
-use crate::sweep::schedule::Schedule;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;

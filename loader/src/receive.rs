@@ -230,7 +230,9 @@ impl Run {
         let aged = self.pending.drain_received_before(before);
         if !aged.is_empty() {
             tracing::warn!(requests = aged.len(), "requests were held for too long: they are deferred");
-            self.defer(aged.into_iter().map(|one| (defer::seal_key(&self.loader, &one.request), one.delivery)).collect());
+            self.defer(
+                aged.into_iter().map(|one| (defer::seal_key(&self.loader, &one.request), one.delivery)).collect(),
+            );
         }
     }
 

@@ -47,9 +47,7 @@ pub(crate) enum Wait {
     /// It returns to the queue for at least so long.
     Return(Duration),
     /// The sweep announces it again. `is_first`: it is the first of its table.
-    Defer {
-        is_first: bool,
-    },
+    Defer { is_first: bool },
 }
 
 impl Stopped {

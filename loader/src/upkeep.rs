@@ -3,7 +3,7 @@
 use crate::batch::new_name;
 use crate::sql::{BATCH_MAX_ENTRIES, Names, sweep as sql};
 use crate::start;
-use crate::sweep::{Ledgers, Mode, Outcome, Report, SweepError, of_seal};
+use crate::sweep::{Ledgers, Loaded, Mode, Outcome, Report, SweepError, of_seal};
 use crate::verdict::Class;
 use crate::warehouse::{Row, Warehouse, WarehouseError, number, required};
 use common::aws_error::AwsError;
@@ -133,12 +133,12 @@ pub async fn failed(
     Ok(list(&warehouse, &names, selection).await.map_err(Cause::Failed)?.0)
 }
 
-/// The requests, and the ledger's generation of each that has one.
+/// The requests, and what the ledgers have of them.
 async fn list(
     warehouse: &Warehouse,
     names: &Names,
     selection: &Selection,
-) -> Result<(Vec<FailedRequest>, BTreeMap<(EventName, SourceId), u32>), WarehouseError> {
+) -> Result<(Vec<FailedRequest>, Loaded), WarehouseError> {
     let statement = sql::failed(names, selection.event.as_ref(), selection.source_id.as_ref());
     let mut requests: Vec<FailedRequest> = Vec::new();
     let mut places: BTreeMap<(EventName, SourceId, u32), usize> = BTreeMap::new();
@@ -154,16 +154,16 @@ async fn list(
         }
     }
     if requests.is_empty() {
-        return Ok((requests, BTreeMap::new()));
+        return Ok((requests, Loaded::default()));
     }
     let ledgers = Ledgers::open(warehouse, names).await?;
     let pairs: Vec<_> = requests.iter().map(|one| (&one.event, &one.source_id)).collect();
     let loaded = ledgers.loaded(&pairs).await?;
     for one in &mut requests {
-        let generation = loaded.get(&(one.event.clone(), one.source_id.clone()));
-        one.loaded = generation.is_some_and(|generation| *generation >= one.generation);
+        let generation = loaded.generation(&one.event, &one.source_id);
+        one.loaded = generation.is_some_and(|generation| generation >= one.generation);
     }
-    Ok((requests, loaded.into_iter().collect()))
+    Ok((requests, loaded))
 }
 
 fn request(row: &Row) -> Result<FailedRequest, WarehouseError> {
@@ -189,11 +189,7 @@ pub struct Redriven {
 }
 
 /// Lifts what was set aside, and announces it again.
-pub async fn redrive(
-    settings: &Settings,
-    clients: &Clients,
-    selection: &Selection,
-) -> Result<Redriven, UpkeepError> {
+pub async fn redrive(settings: &Settings, clients: &Clients, selection: &Selection) -> Result<Redriven, UpkeepError> {
     Ok(lift(settings, clients, selection).await?)
 }
 
@@ -203,14 +199,14 @@ async fn lift(settings: &Settings, clients: &Clients, selection: &Selection) -> 
     let mut redriven = Redriven::default();
     for some in requests.chunks(BATCH_MAX_ENTRIES) {
         // First lifted, then announced: whatever happens in between, a sweep finds it owed.
-        let lifts = some.iter().map(|one| {
-            sql::delete_failed(&names, &one.event, &one.source_id, one.generation, &one.failed_at)
-        });
+        let lifts = some
+            .iter()
+            .map(|one| sql::delete_failed(&names, &one.event, &one.source_id, one.generation, &one.failed_at));
         delete(&warehouse, lifts.collect()).await.map_err(Cause::Failed)?;
         redriven.lifted += some.len() as u64;
         let pairs: BTreeSet<(&EventName, &SourceId)> = some.iter().map(|one| (&one.event, &one.source_id)).collect();
         for (event, source_id) in pairs {
-            let known = loaded.get(&(event.clone(), source_id.clone())).copied();
+            let known = loaded.generation(event, source_id);
             let announced = announce(settings, clients, &queue, event, source_id, known).await;
             redriven.announced += announced.map_err(|cause| Cause::Announce {
                 event: event.clone(),

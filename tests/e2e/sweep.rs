@@ -345,6 +345,26 @@ async fn an_hour_is_complete_with_its_mark_its_loads_and_its_lag_and_no_more_whe
     stack.load().await.expect("loaded");
     put(&stack, &stack.settings.keys.swept_mark(now - HOUR), Vec::new()).await;
     sweep(&stack).await;
-    let recent = "SELECT event, complete FROM log_router.complete_now WHERE sealed = loaded AND NOT complete ORDER BY 1";
+    let recent =
+        "SELECT event, complete FROM log_router.complete_now WHERE sealed = loaded AND NOT complete ORDER BY 1";
     assert_eq!(stack.query(recent).await, [["a", "false"], ["b", "false"]]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ledger_that_cannot_be_read_holds_no_other_table_up() {
+    let stack = Stack::with(NO_LAG).await;
+    let lines = [r#"{"event":"a"}"#, r#"{"event":"b"}"#];
+    stack.put_lines("1", lines).await;
+    stack.route_and_load().await;
+    stack.query("ALTER TABLE log_router.ledger_a RENAME COLUMN source_id TO lost").await;
+    stack.put_lines("2", lines).await;
+    stack.route().await;
+    take(&stack, "routed-parts").await;
+    let report = sweep(&stack).await;
+    let of = |event: &str| report.events.get(&common::event_name::EventName::of_type(event)).copied();
+    assert_eq!((of("a"), of("b")), (Some(owed(0, 0, 0, 2)), Some(owed(1, 1, 0, 0))));
+    stack.query("ALTER TABLE log_router.ledger_a RENAME COLUMN lost TO source_id").await;
+    assert_eq!(sweep(&stack).await.total(), owed(2, 2, 0, 0), "its day stayed open");
+    stack.load().await.expect("loaded");
+    assert_eq!(stack.table_counts().await, BTreeMap::from([("a".to_owned(), 2), ("b".to_owned(), 2)]));
 }

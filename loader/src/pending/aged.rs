@@ -11,12 +11,14 @@ impl<D> Pending<D> {
         for queue in self.tables.values_mut() {
             // Not in order: what failed was put back in front.
             if queue.waiting.iter().any(|one| one.received < before) {
-                let (old, young) = std::mem::take(&mut queue.waiting).into_iter().partition(|one| one.received < before);
+                let (old, young) =
+                    std::mem::take(&mut queue.waiting).into_iter().partition(|one| one.received < before);
                 queue.waiting = young;
                 aged.extend::<std::collections::VecDeque<_>>(old);
             }
             queue.suspects.retain_mut(|(_, held)| {
-                let (old, young): (Vec<_>, Vec<_>) = std::mem::take(held).into_iter().partition(|one| one.received < before);
+                let (old, young): (Vec<_>, Vec<_>) =
+                    std::mem::take(held).into_iter().partition(|one| one.received < before);
                 *held = young;
                 aged.extend(old);
                 !held.is_empty()

@@ -42,7 +42,12 @@ pub(super) async fn announcements(
         seal
     };
     let lane = if now - seal.sealed_at > LIVE_MAX_AGE { LaneName::Backfill } else { LaneName::Live };
-    Ok(of_seal(&seal, &key(seal.generation), |event, since| owed.iter().any(|one| one.0 == *event && one.1 == since), lane))
+    Ok(of_seal(
+        &seal,
+        &key(seal.generation),
+        |event, since| owed.iter().any(|one| one.0 == *event && one.1 == since),
+        lane,
+    ))
 }
 
 /// The requests of a seal's chosen events.

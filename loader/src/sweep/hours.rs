@@ -3,10 +3,11 @@
 
 use super::SweepError;
 use super::days::Settled;
-use super::owed::{Ledgers, PAIRS_MAX, is_loaded};
+use super::owed::{Ledgers, PAIRS_MAX};
 use super::reading::{Reading, Sealed, Store};
-use crate::sql::sweep::{self as sql, CompleteRow};
 use crate::sql::Names;
+use crate::sql::sweep::{self as sql, CompleteRow};
+use crate::verdict::Class;
 use crate::warehouse::{Row, Warehouse, WarehouseError, number, required};
 use common::event_name::EventName;
 use common::{objects, timestamp};
@@ -32,6 +33,18 @@ pub(super) struct Hours<'a> {
     pub(super) ledgers: &'a Ledgers,
 }
 
+/// Sources waited for, by event and hour.
+type Incomplete = BTreeMap<EventName, BTreeMap<OffsetDateTime, u64>>;
+
+/// What was counted of one hour.
+#[derive(Debug, Default)]
+struct Counted {
+    /// Sealed and loaded sources of each event.
+    counts: BTreeMap<EventName, (u64, u64)>,
+    /// Events whose ledgers could not be read.
+    unknown: BTreeSet<EventName>,
+}
+
 /// The hour of a time.
 pub(super) fn hour_of(at: OffsetDateTime) -> OffsetDateTime {
     let seconds = at.unix_timestamp();
@@ -51,25 +64,35 @@ pub(super) async fn newly_marked(store: &Store, settled: &Settled) -> Result<BTr
 }
 
 impl Hours<'_> {
-    /// Checks the hours, and those that waited for what the ledgers have by now. Gives how many rows it added.
-    pub(super) async fn check(&self, mut hours: BTreeSet<OffsetDateTime>) -> Result<u64, SweepError> {
-        hours.extend(self.waited_for().await?);
+    /// Checks the hours, and those that waited for what the ledgers have by now. Tells how many rows it added, and
+    /// whether some hour may still wait.
+    pub(super) async fn check(&self, mut hours: BTreeSet<OffsetDateTime>) -> Result<(u64, bool), SweepError> {
+        let incomplete = self.incomplete().await?;
+        let mut waits = !incomplete.is_empty();
+        hours.extend(self.waited_for(incomplete).await?);
         let mut added = 0;
         for hour in hours {
             if objects::exists(&self.store.s3, &self.store.bucket, &self.store.keys.swept_mark(hour)).await? {
-                added += self.check_hour(hour).await?;
+                let changed = self.check_hour(hour).await?;
+                added += changed.len() as u64;
+                waits |= changed.iter().any(|row| !row.complete);
             }
         }
-        Ok(added)
+        Ok((added, waits))
+    }
+
+    /// What is not complete, with the number of sources it waits for.
+    async fn incomplete(&self) -> Result<Incomplete, SweepError> {
+        let mut incomplete = Incomplete::new();
+        for row in self.warehouse.query("sweep", &sql::incomplete(self.names)).await? {
+            incomplete.entry(event(&row)?).or_default().insert(time_of(&row, 1)?, number(&row, 2)?);
+        }
+        Ok(incomplete)
     }
 
     /// Incomplete hours of which the ledgers have as many sources as were sealed. Counting is cheap; whether they are
     /// the right ones is for [`Self::check_hour`].
-    async fn waited_for(&self) -> Result<BTreeSet<OffsetDateTime>, SweepError> {
-        let mut incomplete: BTreeMap<EventName, BTreeMap<OffsetDateTime, u64>> = BTreeMap::new();
-        for row in self.warehouse.query("sweep", &sql::incomplete(self.names)).await? {
-            incomplete.entry(event(&row)?).or_default().insert(time_of(&row, 1)?, number(&row, 2)?);
-        }
+    async fn waited_for(&self, incomplete: Incomplete) -> Result<BTreeSet<OffsetDateTime>, SweepError> {
         let mut hours = BTreeSet::new();
         for (event, waiting) in incomplete {
             let (Some((first, _)), Some((last, _))) = (waiting.first_key_value(), waiting.last_key_value()) else {
@@ -78,8 +101,15 @@ impl Hours<'_> {
             let mut loaded: BTreeMap<OffsetDateTime, u64> = BTreeMap::new();
             if self.ledgers.events().contains(&event) {
                 let statement = sql::loaded_by_hour(self.names, &event, *first, *last + HOUR);
-                for row in self.warehouse.query("sweep", &statement).await? {
-                    loaded.insert(time_of(&row, 0)?, number(&row, 1)?);
+                match self.warehouse.query("sweep", &statement).await {
+                    Ok(rows) => {
+                        for row in rows {
+                            loaded.insert(time_of(&row, 0)?, number(&row, 1)?);
+                        }
+                    }
+                    Err(error) if error.class() == Class::Transient => return Err(error.into()),
+                    // A ledger that cannot be read holds no other event up.
+                    Err(_) => continue,
                 }
             }
             let has_enough = |(hour, sealed): &(&OffsetDateTime, &u64)| loaded.get(hour).unwrap_or(&0) >= *sealed;
@@ -88,17 +118,18 @@ impl Hours<'_> {
         Ok(hours)
     }
 
-    async fn check_hour(&self, hour: OffsetDateTime) -> Result<u64, SweepError> {
+    /// The rows that had to be added.
+    async fn check_hour(&self, hour: OffsetDateTime) -> Result<Vec<CompleteRow>, SweepError> {
         // Before the listing: what is seen later than this time is not vouched for.
         let checked_at = OffsetDateTime::now_utc();
-        let counts = self.count(hour).await?;
+        let Counted { counts, unknown } = self.count(hour).await?;
         let is_over = checked_at >= hour + HOUR + LAG;
         let before = self.warehouse.query("sweep", &sql::complete_of(self.names, hour)).await?;
         let before: Result<Vec<CompleteRow>, WarehouseError> = before.iter().map(complete_row).collect();
         let before = before?;
         // Every known event has its row: no record of it in this hour is an answer too.
         let events: BTreeSet<&EventName> = self.ledgers.events().iter().chain(counts.keys()).collect();
-        let rows = events.into_iter().map(|event| {
+        let rows = events.into_iter().filter(|event| !unknown.contains(*event)).map(|event| {
             let (sealed, loaded) = counts.get(event).copied().unwrap_or_default();
             CompleteRow { event: event.clone(), sealed, loaded, complete: is_over && sealed == loaded }
         });
@@ -107,11 +138,11 @@ impl Hours<'_> {
         for some in statements.chunks(crate::sql::BATCH_MAX_ENTRIES) {
             self.warehouse.batch(&crate::batch::new_name("complete"), some.to_vec()).await?;
         }
-        Ok(changed.len() as u64)
+        Ok(changed)
     }
 
     /// Sealed and loaded sources by event. Holds the hour's source ids and [`PAIRS_MAX`] pairs.
-    async fn count(&self, hour: OffsetDateTime) -> Result<BTreeMap<EventName, (u64, u64)>, SweepError> {
+    async fn count(&self, hour: OffsetDateTime) -> Result<Counted, SweepError> {
         let mut highest = BTreeMap::new();
         let mut pages = objects::pages(&self.store.s3, &self.store.bucket, &self.store.keys.hour_prefix(hour));
         while let Some(page) = pages.next().await? {
@@ -124,25 +155,21 @@ impl Hours<'_> {
         for (source_id, generation) in highest {
             reading.push(source_id, generation);
         }
-        let (mut counts, mut chunk, mut pairs) = (BTreeMap::new(), Vec::new(), 0);
+        let (mut counted, mut chunk, mut pairs) = (Counted::default(), Vec::new(), 0);
         while let Some(sealed) = reading.next().await {
             let sealed = sealed?;
             pairs += sealed.events.len();
             chunk.push(sealed);
             if pairs >= PAIRS_MAX {
                 pairs = 0;
-                self.add(&mut counts, std::mem::take(&mut chunk)).await?;
+                self.add(&mut counted, std::mem::take(&mut chunk)).await?;
             }
         }
-        self.add(&mut counts, chunk).await?;
-        Ok(counts)
+        self.add(&mut counted, chunk).await?;
+        Ok(counted)
     }
 
-    async fn add(
-        &self,
-        counts: &mut BTreeMap<EventName, (u64, u64)>,
-        chunk: Vec<Sealed>,
-    ) -> Result<(), WarehouseError> {
+    async fn add(&self, counted: &mut Counted, chunk: Vec<Sealed>) -> Result<(), WarehouseError> {
         let mut pairs = Vec::new();
         for one in &chunk {
             pairs.extend(one.events.iter().map(|(event, _)| (event, &one.source_id)));
@@ -150,11 +177,12 @@ impl Hours<'_> {
         let loaded = self.ledgers.loaded(&pairs).await?;
         for one in &chunk {
             for (event, since) in &one.events {
-                let count = counts.entry(event.clone()).or_default();
+                let count = counted.counts.entry(event.clone()).or_default();
                 count.0 += 1;
-                count.1 += u64::from(is_loaded(&loaded, event, &one.source_id, *since));
+                count.1 += u64::from(loaded.has(event, &one.source_id, *since));
             }
         }
+        counted.unknown.extend(loaded.unknown);
         Ok(())
     }
 }
@@ -166,8 +194,7 @@ fn complete_row(row: &Row) -> Result<CompleteRow, WarehouseError> {
 
 fn event(row: &Row) -> Result<EventName, WarehouseError> {
     let text = required(row, 0)?.to_owned();
-    EventName::try_from(text.clone())
-        .map_err(|_| WarehouseError::Unexpected { found: text, expected: "an event name" })
+    EventName::try_from(text.clone()).map_err(|_| WarehouseError::Unexpected { found: text, expected: "an event name" })
 }
 
 /// A TIMESTAMP as the Data API gives it: `2025-06-01 09:00:00`, with a fraction if there is one.

@@ -20,7 +20,7 @@ pub(crate) mod schedule;
 
 pub(crate) use announce::of_seal;
 pub(crate) use claim::ClaimError;
-pub(crate) use owed::Ledgers;
+pub(crate) use owed::{Ledgers, Loaded};
 pub use report::{Owed, Report};
 
 use crate::sql::{Names, sweep as sql};
@@ -141,7 +141,10 @@ impl Sweeper {
         let backfill = match Queue::open(&clients.sqs, name, "routed.backfill_queue").await {
             Ok(queue) => Some(queue),
             Err(QueueError::Missing { .. }) => {
-                tracing::info!(queue = name, "there is no backfill queue; what is announced again goes to the live one");
+                tracing::info!(
+                    queue = name,
+                    "there is no backfill queue; what is announced again goes to the live one"
+                );
                 None
             }
             Err(error) => return Err(error),
@@ -150,18 +153,7 @@ impl Sweeper {
         let store = Arc::new(Store { s3: clients.s3.clone(), bucket, keys });
         let (window, lag) = (settings.sweep.window, settings.sweep.lag);
         let stopped = StoppedEvents::default();
-        Ok(Self {
-            store,
-            warehouse,
-            names,
-            live,
-            backfill,
-            window,
-            lag,
-            stopped,
-            settled: None,
-            hours_wait: true,
-        })
+        Ok(Self { store, warehouse, names, live, backfill, window, lag, stopped, settled: None, hours_wait: true })
     }
 
     /// Sweeps, if nobody else does. May be dropped at any point.
@@ -276,7 +268,8 @@ impl<'a> Sweep<'a> {
         }
         news.retain(|(prefix, at)| settled.get(prefix).is_none_or(|known| known < at));
         // Where the warehouse was not asked anything, what is new can be found out again for nothing.
-        let statements = if self.ledgers.is_some() { sql::insert_settled(&self.sweeper.names, &news) } else { Vec::new() };
+        let statements =
+            if self.ledgers.is_some() { sql::insert_settled(&self.sweeper.names, &news) } else { Vec::new() };
         for statement in statements {
             self.sweeper.warehouse.execute("sweep", &statement).await?;
         }
@@ -294,9 +287,9 @@ impl<'a> Sweep<'a> {
         while let Some(page) = pages.next().await? {
             let mut reading = Reading::new(sweeper.store.clone());
             let mut is_new = BTreeSet::new();
-            let due = page.iter().filter(|entry| {
-                entry.modified < self.until && day.from.is_none_or(|from| entry.modified >= from)
-            });
+            let due = page
+                .iter()
+                .filter(|entry| entry.modified < self.until && day.from.is_none_or(|from| entry.modified >= from));
             for entry in due {
                 let Some((source_id, generation)) = keys.index_entry(&entry.key) else { continue };
                 if hours_from.is_none_or(|from| entry.modified >= from) {
@@ -347,6 +340,9 @@ impl<'a> Sweep<'a> {
                 let count = self.report.event(event);
                 count.owed += 1;
                 count.failed += 1;
+            }
+            for event in &one.unknown {
+                self.report.event(event).left += 1;
             }
             for (event, _) in &one.owed {
                 self.report.event(event).owed += 1;
@@ -412,10 +408,9 @@ impl<'a> Sweep<'a> {
         }
         let ledgers = self.ledgers().await?;
         let Sweeper { store, warehouse, names, .. } = self.sweeper;
-        let checked = Hours { store, warehouse, names, ledgers: &ledgers }.check(hours).await?;
-        self.report.complete_rows += checked;
-        let waiting = warehouse.query("sweep", &sql::incomplete(names)).await?;
-        Ok(!waiting.is_empty())
+        let (added, waits) = Hours { store, warehouse, names, ledgers: &ledgers }.check(hours).await?;
+        self.report.complete_rows = added;
+        Ok(waits)
     }
 
     async fn ledgers(&mut self) -> Result<Ledgers, WarehouseError> {

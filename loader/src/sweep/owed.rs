@@ -2,6 +2,7 @@
 
 use super::reading::Sealed;
 use crate::sql::{Names, sweep as sql};
+use crate::verdict::Class;
 use crate::warehouse::{Row, Warehouse, WarehouseError, number, required};
 use common::event_name::EventName;
 use common::source::SourceId;
@@ -19,7 +20,27 @@ pub(crate) struct Ledgers {
 }
 
 /// Highest generation of each event and source, where there is any.
-pub(crate) type Generations = HashMap<(EventName, SourceId), u32>;
+pub(super) type Generations = HashMap<(EventName, SourceId), u32>;
+
+/// What the ledgers have.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Loaded {
+    generations: Generations,
+    /// Events whose ledgers could not be read: nothing can be said of them.
+    pub(super) unknown: BTreeSet<EventName>,
+}
+
+impl Loaded {
+    /// The source's highest generation in the event's ledger.
+    pub(crate) fn generation(&self, event: &EventName, source_id: &SourceId) -> Option<u32> {
+        self.generations.get(&(event.clone(), source_id.clone())).copied()
+    }
+
+    /// An event of a source is owed while its ledger generation is below its `since`.
+    pub(super) fn has(&self, event: &EventName, source_id: &SourceId, since: u32) -> bool {
+        self.generation(event, source_id).is_some_and(|generation| generation >= since)
+    }
+}
 
 /// A source of which something is not loaded.
 #[derive(Clone, Debug)]
@@ -29,6 +50,8 @@ pub(super) struct Owing {
     pub(super) owed: Vec<(EventName, u32)>,
     /// Owed too, but set aside.
     pub(super) failed: Vec<EventName>,
+    /// Events of which nobody knows whether they are owed.
+    pub(super) unknown: Vec<EventName>,
 }
 
 impl Ledgers {
@@ -44,13 +67,31 @@ impl Ledgers {
         &self.events
     }
 
-    /// What the ledgers have of these pairs. An event without a ledger has nothing.
-    pub(crate) async fn loaded(&self, pairs: &[(&EventName, &SourceId)]) -> Result<Generations, WarehouseError> {
+    /// What the ledgers have of these pairs. An event without a ledger has nothing. A ledger that cannot be read, for
+    /// example because its permission is gone, holds no other event up.
+    pub(crate) async fn loaded(&self, pairs: &[(&EventName, &SourceId)]) -> Result<Loaded, WarehouseError> {
         let mut wanted: BTreeMap<&EventName, Vec<&SourceId>> = BTreeMap::new();
         for (event, source_id) in pairs.iter().filter(|(event, _)| self.events.contains(*event)) {
             wanted.entry(event).or_default().push(source_id);
         }
-        self.generations(sql::loaded_of_events(&self.names, wanted)).await
+        match self.generations(sql::loaded_of_events(&self.names, wanted.clone())).await {
+            Ok(generations) => return Ok(Loaded { generations, unknown: BTreeSet::new() }),
+            Err(error) if error.class() == Class::Transient => return Err(error),
+            Err(_) => {}
+        }
+        let mut loaded = Loaded::default();
+        for (event, sources) in wanted {
+            match self.generations(sql::loaded_of_events(&self.names, [(event, sources)])).await {
+                Ok(generations) => loaded.generations.extend(generations),
+                Err(error) if error.class() == Class::Transient => return Err(error),
+                Err(error) => {
+                    let event_name = event.as_str();
+                    tracing::warn!(event = event_name, %error, "the sweep cannot read the event's ledger: it is left out");
+                    loaded.unknown.insert(event.clone());
+                }
+            }
+        }
+        Ok(loaded)
     }
 
     async fn generations(&self, statements: Vec<String>) -> Result<Generations, WarehouseError> {
@@ -77,7 +118,7 @@ impl Ledgers {
             return Ok(owing);
         }
         let statements = sql::failed_of(&self.names, owing.iter().map(|one| &one.sealed.source_id));
-        let failed = self.generations(statements).await?;
+        let failed = Loaded { generations: self.generations(statements).await?, ..Loaded::default() };
         Ok(owing.into_iter().map(|one| one.without(&failed)).collect())
     }
 }
@@ -90,25 +131,23 @@ fn pair(row: &Row) -> Result<(EventName, SourceId), WarehouseError> {
     Ok((event, source_id))
 }
 
-/// An event of a source is owed while its ledger generation is below its `since`.
-pub(super) fn is_loaded(loaded: &Generations, event: &EventName, source_id: &SourceId, since: u32) -> bool {
-    loaded.get(&(event.clone(), source_id.clone())).is_some_and(|generation| *generation >= since)
-}
-
-fn owing(sealed: Sealed, loaded: &Generations) -> Option<Owing> {
-    let is_owed = |(event, since): &&(EventName, u32)| !is_loaded(loaded, event, &sealed.source_id, *since);
-    let owed: Vec<_> = sealed.events.iter().filter(is_owed).cloned().collect();
-    (!owed.is_empty()).then_some(Owing { sealed, owed, failed: Vec::new() })
+fn owing(sealed: Sealed, loaded: &Loaded) -> Option<Owing> {
+    let is_owed = |(event, since): &&(EventName, u32)| !loaded.has(event, &sealed.source_id, *since);
+    let owed = sealed.events.iter().filter(is_owed).cloned();
+    let (unknown, owed): (Vec<_>, Vec<_>) = owed.partition(|(event, _)| loaded.unknown.contains(event));
+    let unknown: Vec<EventName> = unknown.into_iter().map(|(event, _)| event).collect();
+    let owes = !(owed.is_empty() && unknown.is_empty());
+    owes.then_some(Owing { sealed, owed, failed: Vec::new(), unknown })
 }
 
 impl Owing {
     /// What was set aside waits for a person; a higher generation made later is another matter.
-    fn without(mut self, failed: &Generations) -> Self {
+    fn without(mut self, failed: &Loaded) -> Self {
         let source_id = &self.sealed.source_id;
-        let (failed, owed) =
-            self.owed.into_iter().partition(|(event, since)| is_loaded(failed, event, source_id, *since));
+        let (failed, owed): (Vec<_>, Vec<_>) =
+            self.owed.into_iter().partition(|(event, since)| failed.has(event, source_id, *since));
         self.owed = owed;
-        self.failed = failed.into_iter().map(|(event, _): (EventName, u32)| event).collect();
+        self.failed = failed.into_iter().map(|(event, _)| event).collect();
         self
     }
 }
@@ -124,18 +163,23 @@ mod tests {
         let source_id = SourceId::new("raw", "k", "e");
         let at = OffsetDateTime::UNIX_EPOCH;
         let events = vec![(a.clone(), 0), (b.clone(), 1), (c.clone(), 1), (d.clone(), 0)];
-        let sealed =
-            Sealed { source_id: source_id.clone(), generation: 1, source_time: at, sealed_at: at, events };
+        let sealed = Sealed { source_id: source_id.clone(), generation: 1, source_time: at, sealed_at: at, events };
         let have = |event: &EventName, generation| ((event.clone(), source_id.clone()), generation);
-        let loaded = Generations::from([have(&a, 0), have(&b, 0), have(&c, 2)]);
+        let of = |generations| Loaded { generations: Generations::from(generations), unknown: BTreeSet::new() };
+        let mut loaded = of([have(&a, 0), have(&b, 0), have(&c, 2)]);
         let owing = owing(sealed.clone(), &loaded).expect("something is owed");
         assert_eq!(owing.owed, [(b.clone(), 1), (d.clone(), 0)]);
 
         // Set aside at generation 0: `d` is, and the replace of `b` is not.
-        let owing = owing.without(&Generations::from([have(&b, 0), have(&d, 0)]));
+        let owing = owing.without(&of([have(&b, 0), have(&d, 0), have(&a, 0)]));
         assert_eq!((owing.owed, owing.failed), (vec![(b.clone(), 1)], vec![d.clone()]));
 
-        let all = Generations::from([have(&a, 0), have(&b, 1), have(&c, 1), have(&d, 3)]);
+        loaded.unknown.insert(d.clone());
+        let owing = super::owing(sealed.clone(), &loaded).expect("something is owed");
+        assert_eq!((owing.owed, owing.unknown), (vec![(b.clone(), 1)], vec![d.clone()]));
+
+        let mut all = of([have(&a, 0), have(&b, 1), have(&c, 1)]);
+        all.generations.insert((d.clone(), source_id.clone()), 3);
         assert!(super::owing(sealed, &all).is_none());
     }
 }

@@ -35,7 +35,7 @@ pub struct Owed {
     pub announced: u64,
     /// Set aside: left alone until redriven.
     pub failed: u64,
-    /// Left for a later sweep: the table is stopped, or the queue has enough to do.
+    /// Left for a later sweep: the table is stopped, the queue has enough to do, or the ledger cannot be read.
     pub left: u64,
 }
 
