@@ -8,7 +8,7 @@ use std::time::Duration;
 pub struct SweepSettings {
     /// Pause between sweeps; one of all loaders sweeps.
     pub every: Duration,
-    /// What was sealed this recently is looked at by every sweep, what is older and open once a day.
+    /// What was sealed this recently is looked at by every sweep, what is older and open every six hours.
     pub window: Duration,
     /// What was sealed this recently is taken to be on its way.
     pub lag: Duration,
