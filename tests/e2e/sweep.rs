@@ -121,8 +121,8 @@ async fn a_stopped_tables_requests_leave_the_queue_and_it_catches_up_with_nobody
 async fn only_what_is_sealed_is_ever_deferred() {
     let stack = stack_with_a_table_that_stops(4).await;
     let bodies = take(&stack, "routed-parts").await;
-    let requests = bodies.iter().map(|body| LoadRequest::parse(body).expect("a request"));
-    let mut request = requests.filter(|request| request.event.as_str() == "a").last().expect("a request");
+    let mut requests = bodies.iter().map(|body| LoadRequest::parse(body).expect("a request"));
+    let mut request = requests.find(|request| request.event.as_str() == "a").expect("a request");
     for n in 0..3 {
         request.source_id = SourceId::new("nobody", &n.to_string(), "sealed this");
         stack.send("routed-parts", &request.to_json()).await;
@@ -367,4 +367,23 @@ async fn a_ledger_that_cannot_be_read_holds_no_other_table_up() {
     assert_eq!(sweep(&stack).await.total(), owed(2, 2, 0, 0), "its day stayed open");
     stack.load().await.expect("loaded");
     assert_eq!(stack.table_counts().await, BTreeMap::from([("a".to_owned(), 2), ("b".to_owned(), 2)]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_seal_holds_up_its_day_and_nothing_else() {
+    let stack = Stack::with(NO_LAG).await;
+    stack.put_lines("1", [r#"{"event":"a"}"#]).await;
+    stack.route().await;
+    take(&stack, "routed-parts").await;
+    let (keys, now) = (&stack.settings.keys, OffsetDateTime::now_utc());
+    let (damaged, vanished) = (SourceId::new("raw-logs", "x", "e"), SourceId::new("raw-logs", "y", "e"));
+    put(&stack, &keys.seal(&damaged, 0), b"no seal".to_vec()).await;
+    for source_id in [&damaged, &vanished] {
+        put(&stack, &keys.day_index(now - 40 * DAY, source_id, 0), Vec::new()).await;
+    }
+    for _ in 0..2 {
+        let report = sweep(&stack).await;
+        assert_eq!((report.unreadable, report.total()), (2, owed(1, 1, 0, 0)));
+        assert_eq!(report.low_water, Some((now - 40 * DAY).date().to_string()));
+    }
 }
