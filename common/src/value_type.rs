@@ -101,6 +101,7 @@ fn written_exponent(text: &[u8]) -> i64 {
 ///
 /// `YYYY-MM-DDThh:mm:ss[.f{1,6}](Z|±hh:mm)` with a valid calendar date; years from 0001, no leap second.
 /// More than six fractional digits are refused by COPY for TIMESTAMPTZ (public connector sources).
+#[inline]
 pub fn is_timestamp(text: &[u8]) -> bool {
     if !(20..=32).contains(&text.len()) || text[4] != b'-' || text[10] != b'T' {
         return false;

@@ -15,6 +15,9 @@ pub const SKETCH_NODES_MAX: usize = 200_000;
 /// Children above which a node gets an index instead of being searched.
 const INDEXED_FROM: usize = 16;
 
+/// Children that are looked at before a key is searched for.
+const LOOK_AHEAD: usize = 8;
+
 /// The sketches of one source object, by event number.
 pub struct Sketches {
     events: Vec<Trie>,
@@ -149,7 +152,10 @@ impl Trie {
                         let child = match node.children.get_mut(open.expected) {
                             Some(child) if child.shape == shape && shape != ShapeId::NONE => child,
                             _ => {
-                                let (place, cost) = node.child(open.expected, tape.key_of(key, record));
+                                let (place, cost) = match node.ahead(open.expected, shape) {
+                                    Some(place) => (place, 0),
+                                    None => node.child(open.expected, tape.key_of(key, record)),
+                                };
                                 self.cost += cost;
                                 open.expected = place;
                                 let child = &mut node.children[place];
@@ -226,6 +232,15 @@ impl Node {
     /// Forgets the keys for good.
     fn collapse(&mut self) {
         *self = Self { collapsed: true, ..Self::default() };
+    }
+
+    /// The place of the path's key among the next children: keys that a record leaves out are skipped.
+    fn ahead(&self, expected: usize, shape: ShapeId) -> Option<usize> {
+        if shape == ShapeId::NONE {
+            return None;
+        }
+        let ahead = self.children.iter().enumerate().skip(expected).take(LOOK_AHEAD);
+        ahead.into_iter().find(|(_, child)| child.shape == shape).map(|(place, _)| place)
     }
 
     /// The place of a key among the children, and what it costs when it is new.

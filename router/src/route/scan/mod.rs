@@ -19,7 +19,7 @@ use common::sketch::Types;
 use common::value_type::is_timestamp;
 use foldhash::fast::RandomState;
 use pointers::Capture;
-use shapes::Shapes;
+use shapes::{Guessed, Shapes};
 use std::borrow::Cow;
 use std::hash::BuildHasher;
 use string::Text;
@@ -278,14 +278,14 @@ impl Scanner {
     #[inline]
     fn key(&mut self, record: &[u8], at: usize) -> Result<(usize, Path), Fault> {
         let frame = self.frames.last_mut().expect("keys are read inside an object");
-        let (end, path) = match self.shapes.guess(frame.shape, frame.last, record, at) {
-            Some((shape, length)) => {
-                frame.key_twice |= self.shapes.stamp(shape, frame.object);
+        let (end, path) = match self.shapes.guess(frame.shape, frame.last, record, at, frame.object) {
+            Some(Guessed { shape, bytes, mask, is_second }) => {
+                frame.key_twice |= is_second;
                 frame.last = shape;
                 if frame.sketched {
-                    self.tape.key(Text::plain(at + 1, at + length - 1), &[], shape);
+                    self.tape.key(Text::plain(at + 1, at + bytes - 1), &[], shape);
                 }
-                (at + length, Path { mask: self.shapes.mask(shape), shape })
+                (at + bytes, Path { mask, shape })
             }
             None => self.unexpected_key(record, at)?,
         };

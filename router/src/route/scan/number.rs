@@ -18,12 +18,15 @@ pub(super) fn scan(record: &[u8], at: usize) -> Result<(Types, usize), Fault> {
     }
     let mut end = whole_at + whole;
     let mut is_integer = true;
+    // Digits that may count; fewer do where zeros stand in front. Unknown with an exponent.
+    let mut significant = whole;
     if record.get(end) == Some(&b'.') {
         let fraction = digits(end + 1);
         if fraction == 0 {
             return Err(Fault::grammar(end, "a decimal point without digits behind it"));
         }
         is_integer = false;
+        significant += fraction;
         end += 1 + fraction;
     }
     if let Some(b'e' | b'E') = record.get(end) {
@@ -33,12 +36,13 @@ pub(super) fn scan(record: &[u8], at: usize) -> Result<(Types, usize), Fault> {
             return Err(Fault::grammar(end, "an exponent without digits"));
         }
         is_integer = false;
+        significant = usize::MAX;
         end += 1 + sign + exponent;
     }
-    let text = &record[at..end];
-    if is_integer && whole <= DIGITS_ALWAYS_KEPT {
-        return Ok((Types::INTEGER, end));
+    if significant <= DIGITS_ALWAYS_KEPT {
+        return Ok((if is_integer { Types::INTEGER } else { Types::DECIMAL }, end));
     }
+    let text = &record[at..end];
     // A number that no numeric type keeps is loaded as its text, and no text is longer than a string may be.
     if text.len() > STRING_MAX_BYTES {
         return Err(Fault { reason: Reason::StringTooLong, at, what: "a number of more than 65,535 characters" });

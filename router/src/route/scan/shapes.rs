@@ -32,17 +32,28 @@ struct Shape {
     /// The beginning of the key as written, padded with zeros: most keys are compared as these two words.
     head: [u64; 2],
     parent: ShapeId,
-    /// The key as written, quotes included, in `text`.
+    /// The key as written, quotes included: where it is in `text`, and its length.
     from: u32,
-    to: u32,
+    bytes: u32,
     /// Pointers whose tokens match the path up to here.
     mask: u32,
-    /// The key that came first in the object at this path, the last time.
-    first: ShapeId,
-    /// The key that followed this one, the last time.
-    next: ShapeId,
+    /// The two keys that came first in the object at this path, the newer one first.
+    first: [ShapeId; 2],
+    /// The two keys that followed this one, the newer one first.
+    next: [ShapeId; 2],
     /// The last object that had this key.
     seen_in: u64,
+}
+
+/// A key that was where it was expected.
+pub(super) struct Guessed {
+    pub(super) shape: ShapeId,
+    /// What it takes in the record, quotes included.
+    pub(super) bytes: usize,
+    /// Pointers whose tokens match the path.
+    pub(super) mask: u32,
+    /// Whether its object had it before.
+    pub(super) is_second: bool,
 }
 
 pub(super) struct Shapes {
@@ -97,25 +108,44 @@ impl Shapes {
         shapes
     }
 
-    /// The key expected behind `last` (`NONE`: as the first one) in the object at `parent`, if `record` has it at `at`.
-    /// Returns its path and how many bytes it takes there, quotes included.
-    #[inline]
-    pub(super) fn guess(&self, parent: ShapeId, last: ShapeId, record: &[u8], at: usize) -> Option<(ShapeId, usize)> {
-        let guess = match self.get(last) {
+    /// One of the keys expected behind `last` (`NONE`: as the first one) in the object at `parent`, if `record` has it at
+    /// `at`: then `object` is noted to have it.
+    #[inline(always)]
+    pub(super) fn guess(
+        &mut self,
+        parent: ShapeId,
+        last: ShapeId,
+        record: &[u8],
+        at: usize,
+        object: u64,
+    ) -> Option<Guessed> {
+        let guesses = match self.get(last) {
             Some(last) => last.next,
             None => self.get(parent)?.first,
         };
-        let expected = self.get(guess)?;
-        let length = (expected.to - expected.from) as usize;
-        let is_there = match record.get(at..at + HEAD_BYTES) {
-            Some(there) if length <= HEAD_BYTES => {
-                let there = words(there.try_into().expect("it has this length"));
-                let masks = HEAD_MASKS[length];
-                (there[0] & masks[0], there[1] & masks[1]) == (expected.head[0], expected.head[1])
-            }
-            _ => record.get(at..at + length)? == self.text_of(expected),
+        let guess = match self.is_there(guesses[0], record, at) {
+            true => guesses[0],
+            false if self.is_there(guesses[1], record, at) => guesses[1],
+            false => return None,
         };
-        is_there.then_some((guess, length))
+        let shape = self.get_mut(guess)?;
+        let is_second = std::mem::replace(&mut shape.seen_in, object) == object;
+        Some(Guessed { shape: guess, bytes: shape.bytes as usize, mask: shape.mask, is_second })
+    }
+
+    /// Whether `record` has the key at `at`.
+    #[inline(always)]
+    fn is_there(&self, guess: ShapeId, record: &[u8], at: usize) -> bool {
+        let Some(shape) = self.get(guess) else { return false };
+        let bytes = shape.bytes as usize;
+        match record.get(at..at + HEAD_BYTES) {
+            Some(there) if bytes <= HEAD_BYTES => {
+                let there = words(there.try_into().expect("it has this length"));
+                let mask = HEAD_MASKS[bytes];
+                (((there[0] & mask[0]) ^ shape.head[0]) | ((there[1] & mask[1]) ^ shape.head[1])) == 0
+            }
+            _ => record.get(at..at + bytes) == Some(self.text_of(shape)),
+        }
     }
 
     /// The path of a key that was no guess, made when it is new: `key` is decoded, `mask` says which pointers lead there.
@@ -148,10 +178,10 @@ impl Shapes {
             None => ShapeId::NONE,
         };
         match self.get_mut(last) {
-            Some(last) => last.next = found,
+            Some(last) => last.next = [found, last.next[0]],
             None => {
                 if let Some(parent) = self.get_mut(parent) {
-                    parent.first = found;
+                    parent.first = [found, parent.first[0]];
                 }
             }
         }
@@ -160,17 +190,11 @@ impl Shapes {
 
     /// The path of the elements of the array at `parent`. No pointer may lead into that array.
     pub(super) fn element(&mut self, parent: ShapeId) -> ShapeId {
-        let first = self.get(parent).map_or(ShapeId::NONE, |parent| parent.first);
+        let first = self.get(parent).map_or(ShapeId::NONE, |parent| parent.first[0]);
         match self.get(first) {
             Some(first_shape) if self.text_of(first_shape) == ELEMENT => first,
             _ => self.find_written(parent, ShapeId::NONE, ELEMENT, u64::MAX, 0),
         }
-    }
-
-    /// Which pointers lead to the path.
-    #[inline]
-    pub(super) fn mask(&self, id: ShapeId) -> u32 {
-        self.get(id).map_or(0, |shape| shape.mask)
     }
 
     /// Notes that `object` has this key. Returns whether it had it before.
@@ -182,12 +206,12 @@ impl Shapes {
     fn push(&mut self, parent: ShapeId, written: &[u8], mask: u32) -> ShapeId {
         let from = self.text.len() as u32;
         self.text.extend_from_slice(written);
-        let to = self.text.len() as u32;
         let mut head = [0; HEAD_BYTES];
         let head_length = written.len().min(HEAD_BYTES);
         head[..head_length].copy_from_slice(&written[..head_length]);
-        let (first, next) = (ShapeId::NONE, ShapeId::NONE);
-        self.shapes.push(Shape { head: words(&head), parent, from, to, mask, first, next, seen_in: 0 });
+        let (first, next) = ([ShapeId::NONE; 2], [ShapeId::NONE; 2]);
+        let (head, bytes) = (words(&head), written.len() as u32);
+        self.shapes.push(Shape { head, parent, from, bytes, mask, first, next, seen_in: 0 });
         ShapeId(self.shapes.len() as u32 - 1)
     }
 
@@ -203,6 +227,6 @@ impl Shapes {
 
     #[inline]
     fn text_of(&self, shape: &Shape) -> &[u8] {
-        &self.text[shape.from as usize..shape.to as usize]
+        &self.text[shape.from as usize..(shape.from + shape.bytes) as usize]
     }
 }

@@ -3,6 +3,7 @@
 use super::{Fault, STRING_MAX_BYTES};
 use common::quarantine::Reason;
 use std::borrow::Cow;
+use wide::u8x16;
 
 /// A valid string's place in its record, between the quotes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,9 +54,9 @@ const PLAIN: [bool; 256] = {
 #[inline(always)]
 fn skip_plain(record: &[u8], mut at: usize) -> usize {
     while let Some(block) = record.get(at..at + 16) {
-        match specials(u128::from_le_bytes(block.try_into().expect("the block has this length"))) {
+        match specials(u8x16::new(block.try_into().expect("the block has this length"))) {
             0 => at += 16,
-            found => return at + found.trailing_zeros() as usize / 8,
+            found => return at + found.trailing_zeros() as usize,
         }
     }
     while record.get(at).is_some_and(|b| PLAIN[*b as usize]) {
@@ -64,17 +65,11 @@ fn skip_plain(record: &[u8], mut at: usize) -> usize {
     at
 }
 
-/// Not 0 if one of the sixteen bytes is not plain; the lowest bit set is the high bit of the first of them. A borrow
-/// may mark bytes above that one, never below ("determine if a word has a byte less than n").
+/// One bit for each of the sixteen bytes that is not plain, the first one's lowest.
 #[inline(always)]
-fn specials(block: u128) -> u128 {
-    const LOW: u128 = u128::from_le_bytes([1; 16]);
-    const HIGH: u128 = LOW << 7;
-    let quote = block ^ (LOW * b'"' as u128);
-    let backslash = block ^ (LOW * b'\\' as u128);
-    let is_zero = |bytes: u128| bytes.wrapping_sub(LOW) & !bytes;
-    let control = block.wrapping_sub(LOW * 0x20) & !block;
-    (is_zero(quote) | is_zero(backslash) | control) & HIGH
+fn specials(block: u8x16) -> u32 {
+    let control = block.simd_eq(block.min(u8x16::splat(0x1f)));
+    (block.simd_eq(u8x16::splat(b'"')) | block.simd_eq(u8x16::splat(b'\\')) | control).to_bitmask()
 }
 
 /// Scans from behind the opening quote to the closing one. Most strings are short and have no escapes.

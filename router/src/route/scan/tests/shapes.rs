@@ -28,7 +28,10 @@ fn a_guess_must_have_every_byte_of_the_key_and_its_quotes() {
         let written = format!("\"{}\"", "k".repeat(length));
         for behind in ["", ":", ":1}", ":\"a text of some length\"}"] {
             let record = format!("{{{written}{behind}");
-            let guess = |record: &[u8]| shapes.guess(ShapeId::ROOT, ShapeId::NONE, record, 1);
+            let mut guess = |record: &[u8]| {
+                let guessed = shapes.guess(ShapeId::ROOT, ShapeId::NONE, record, 1, 0)?;
+                Some((guessed.shape, guessed.bytes))
+            };
             assert_eq!(guess(record.as_bytes()), Some((shape, written.len())));
             for at in 1..=written.len() {
                 let mut other = record.clone().into_bytes();
@@ -38,4 +41,19 @@ fn a_guess_must_have_every_byte_of_the_key_and_its_quotes() {
             }
         }
     }
+}
+
+#[test]
+fn the_two_keys_that_came_last_are_guessed_and_a_third_one_is_not() {
+    let mut shapes = Shapes::new(0);
+    let (root, none) = (ShapeId::ROOT, ShapeId::NONE);
+    for (hash, key) in (0..).zip(["a", "b", "c"]) {
+        shapes.find(root, none, key.as_bytes(), hash, 0);
+    }
+    let mut guess = |record: &str, object| shapes.guess(root, none, record.as_bytes(), 1, object);
+    assert!(guess("{\"a\":1}", 1).is_none());
+    assert!(!guess("{\"b\":1}", 1).expect("it came last but one").is_second);
+    assert!(!guess("{\"c\":1}", 1).expect("it came last").is_second);
+    assert!(guess("{\"b\":1}", 1).expect("it came last but one").is_second, "the object had it before");
+    assert!(!guess("{\"b\":1}", 2).expect("it came last but one").is_second);
 }
