@@ -116,20 +116,20 @@ impl Cli {
                 tracing::info!(loads, rows, "done");
             }
             Command::Sweep { dry_run, json } => {
-                telemetry::init("warn");
+                telemetry::init("warn").map_err(|error| chain(&error))?;
                 let shutdown = shutdown::on_signal();
                 let clients = Clients::from_env().await.map_err(|error| chain(&error))?;
                 let swept = crate::sweep(&settings, &clients, *dry_run, &shutdown).await;
                 return print::swept(swept.map_err(|error| chain(&error))?, *json);
             }
             Command::Failed { which, json } => {
-                telemetry::init("warn");
+                telemetry::init("warn").map_err(|error| chain(&error))?;
                 let clients = Clients::from_env().await.map_err(|error| chain(&error))?;
                 let failed = crate::failed(&settings, &clients, &which.into()).await;
                 print::failed(&failed.map_err(|error| chain(&error))?, *json);
             }
             Command::Redrive { which } => {
-                telemetry::init("warn");
+                telemetry::init("warn").map_err(|error| chain(&error))?;
                 let clients = Clients::from_env().await.map_err(|error| chain(&error))?;
                 let redriven = crate::redrive(&settings, &clients, &which.into()).await;
                 let Redriven { lifted, announced } = redriven.map_err(|error| chain(&error))?;

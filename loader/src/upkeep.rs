@@ -246,6 +246,7 @@ async fn announce(
     // A person waits for it: as if it had just arrived.
     let requests = of_seal(&seal, &keys.seal(source_id, seal.generation), is_owed, Lane::Live);
     let bodies: Vec<String> = requests.into_iter().map(|request| request.body).collect();
-    queue.send_all(&bodies).await?;
-    Ok(bodies.len() as u64)
+    let count = bodies.len() as u64;
+    queue.send_all(bodies).await?;
+    Ok(count)
 }

@@ -44,11 +44,9 @@ impl Lane {
         Ok(true)
     }
 
-    /// Sends what is gathered.
+    /// Sends what is gathered. What could not be sent stays owed, and the next sweep announces it.
     pub(super) async fn flush(&mut self) -> Result<(), AwsError> {
-        self.queue.send_all(&self.gathered).await?;
-        self.gathered.clear();
-        Ok(())
+        self.queue.send_all(std::mem::take(&mut self.gathered)).await
     }
 
     async fn has_room(&mut self) -> Result<bool, AwsError> {
