@@ -177,6 +177,26 @@ async fn a_bad_record_is_found_where_the_error_view_may_not_be_read() {
     assert!(found.iter().all(|record| record.detail.contains("does not show")), "{found:?}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn more_bad_records_than_can_be_searched_for_stop_the_table_and_name_the_view() {
+    let mut stack = patient().await;
+    stack.settings.loader.stopped_retry = Duration::from_secs(1);
+    stack.set_visibility("routed-parts", 5).await;
+    let records: Vec<String> = (0..300).map(|n| if n % 2 == 0 { good(n) } else { BAD[n % 4].0.to_owned() }).collect();
+    sealed(&stack, "1", PartCodec::Gzip, &records).await;
+    let endpoint = reworded(&stack.endpoint(), "sys_load_error_detail", "sys_load_error_hidden").await;
+    let clients = Clients::for_endpoint(&endpoint).await;
+    let stopped = loader::run(&stack.settings, &clients, Some(IDLE), CancellationToken::new()).await;
+    let error = common::telemetry::chain(&stopped.expect_err("the table is stopped"));
+    assert!(error.contains("more than 100 records") && error.contains("sys_load_error_detail"), "{error}");
+    assert_eq!(stack.number("SELECT COUNT(*) FROM events.a").await, 0);
+
+    // The view can be read now: the table catches up by itself.
+    stack.load().await.expect("nothing is stopped any more");
+    assert_eq!(stack.number("SELECT COUNT(*) FROM events.a").await, 150);
+    assert_eq!(quarantined(&stack).await.len(), 150);
+}
+
 /// The view tells of line 1 whatever line is meant: one that COPY takes.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_view_that_accuses_the_wrong_line_convicts_nobody() {

@@ -12,7 +12,9 @@ use crate::verdict::{self, Class};
 use crate::warehouse::{Ended, Failure, Row, number};
 use common::event_name::EventName;
 use common::seal::Part;
+use common::telemetry::chain;
 use std::collections::{BTreeMap, HashMap};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 /// Most records that are taken out of one batch; COPY lists as many (`MAXERROR`). More are held to be the table's fault,
@@ -45,6 +47,8 @@ pub(super) struct Check<'a> {
     pub(super) event: &'a EventName,
     pub(super) group: &'a Group,
     pub(super) jsonpaths_uri: String,
+    /// Whether it was said that the view cannot be read.
+    is_said: OnceLock<()>,
 }
 
 impl Refusal {
@@ -64,7 +68,7 @@ impl<'a> Check<'a> {
         let (s3, bucket, keys) = (&loader.s3, &loader.settings.routed.bucket, &loader.settings.keys);
         let inputs = copy_inputs::write(s3, bucket, keys, event, group).await;
         let inputs = inputs.map_err(|error| LoadFailure::aws(&error, Blame::Table))?;
-        Ok(Self { loader, event, group, jsonpaths_uri: inputs.jsonpaths_uri })
+        Ok(Self { loader, event, group, jsonpaths_uri: inputs.jsonpaths_uri, is_said: OnceLock::new() })
     }
 
     /// What the error view shows to be refused of these parts: nothing where it may not be read, or is late, or where its
@@ -85,7 +89,14 @@ impl<'a> Check<'a> {
                 Ok(rows) => return Ok(refused(&rows, &self.loader.settings.routed.bucket, parts)),
                 Err(error) if error.class() == Class::Transient => return Err(error.into()),
                 Err(error) => {
-                    tracing::warn!(%error, "cannot read sys_load_error_detail: refused records are searched for instead");
+                    if self.is_said.set(()).is_ok() {
+                        let (event, why) = (self.event.as_str(), chain(&error));
+                        tracing::warn!(
+                            event,
+                            why,
+                            "cannot read sys_load_error_detail: refused records are searched for"
+                        );
+                    }
                     break;
                 }
             }

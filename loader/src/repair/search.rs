@@ -15,7 +15,7 @@ pub(super) struct Search {
 
 impl Search {
     pub(super) fn among(count: u64) -> Self {
-        Self { open: if count == 0 { Vec::new() } else { vec![0..count] }, found: Vec::new() }
+        Self { open: (count > 0).then_some(0..count).into_iter().collect(), found: Vec::new() }
     }
 
     /// The ranges to ask about next, in order; none when the search is over.

@@ -118,6 +118,22 @@ async fn a_statement_that_failed_among_others_that_are_committed_is_told() {
 }
 
 #[tokio::test]
+async fn of_several_statements_each_is_told_of_and_gives_its_own_rows() {
+    let described = r#"{"Id":"1","Status":"FINISHED","SubStatements":[{"Id":"1:1","Status":"FINISHED"},
+        {"Id":"1:2","Status":"FAILED","Error":"ERROR: Load into table 'x' failed."},{"Id":"1:3","Status":"ABORTED"}]}"#;
+    let (warehouse, script) = scripted(vec![
+        ("BatchExecuteStatement", ok(r#"{"Id":"1"}"#)),
+        ("DescribeStatement", ok(described)),
+        ("GetStatementResult", ok(r#"{"Records":[[{"longValue":7}]]}"#)),
+    ]);
+    let ended = warehouse.each_told("check-1", vec!["SELECT 1".into(); 3]).await.expect("told");
+    let told: Vec<_> = ended.iter().map(|one| one.failure.as_ref().map(|failure| failure.message.as_str())).collect();
+    assert_eq!(told, [None, Some("Load into table 'x' failed."), Some("the statement ended without a reason")]);
+    assert_eq!(warehouse.rows_of(&ended[0]).await.expect("rows"), [vec![Some("7".to_owned())]]);
+    script.assert_used_up();
+}
+
+#[tokio::test]
 async fn a_query_reads_all_pages_and_every_type() {
     let (warehouse, script) = scripted(vec![
         ("ExecuteStatement", ok(r#"{"Id":"1","Status":"FINISHED"}"#)),
