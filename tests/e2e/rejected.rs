@@ -108,7 +108,7 @@ async fn ledger(stack: &Stack) -> Vec<(u64, u64, String)> {
 async fn quarantined(stack: &Stack) -> Vec<QuarantinedRecord> {
     let mut records = Vec::new();
     for (_, rejected, key) in ledger(stack).await {
-        assert!(key.starts_with("quarantine/loader/rejected_by_copy/2025/06/01/"), "{key}");
+        assert!(key.starts_with("quarantine/loader/rejected_by_copy/20"), "{key}");
         let lines = stack.lines(&key).await;
         assert_eq!(lines.len() as u64, rejected, "{key}");
         records.extend(lines.iter().map(|line| serde_json::from_str::<QuarantinedRecord>(line).expect("a record")));
@@ -142,6 +142,9 @@ async fn three_bad_records_in_a_thousand_parts_cost_three_records() {
         stack.query("SELECT SUM(parts), SUM(rows_loaded), SUM(rows_rejected) FROM log_router.ledger_a").await,
         [["1000", "2997", "3"]]
     );
+    for (.., key) in ledger(&stack).await {
+        assert!(key.contains("/rejected_by_copy/2025/06/01/"), "by the source's time: {key}");
+    }
     let found = quarantined(&stack).await;
     for (at, (record, part)) in found.iter().zip(["0017", "0400", "0401"]).enumerate() {
         let (raw, code, column) = BAD[at];
@@ -323,4 +326,28 @@ async fn a_record_without_what_a_table_asks_for_is_kept_aside_and_its_neighbours
     let record: QuarantinedRecord = serde_json::from_str(&stack.lines(key).await[0]).expect("a record");
     assert_eq!((record.line, record.raw.as_deref()), (4, Some(&*line(3))));
     assert!(record.detail.starts_with("COPY error 1213 in column \"n\""), "{}", record.detail);
+}
+
+/// A record that both has a value of another type than its column and lacks what the table asks for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_record_of_a_rewritten_part_is_kept_as_its_source_has_it() {
+    let stack = Stack::start().await;
+    stack.query("CREATE SCHEMA IF NOT EXISTS events").await;
+    stack.query("CREATE TABLE events.a (k BIGINT NOT NULL)").await;
+    stack.put_lines("0", [r#"{"event":"a","k":0,"n":0}"#]).await;
+    stack.route_and_load().await;
+    let lines = [
+        r#"{"event":"a","k":1,"n":1}"#,
+        r#"{"event":"a","k":2,"n":"x"}"#,
+        r#"{"event":"a","k":null, "n":"\u00e9", "o":1.50}"#,
+        r#"{"event":"a","n":4}"#,
+        r#"{"event":"a","k":5,"n":5}"#,
+    ];
+    stack.put_lines("1", lines).await;
+    stack.route_and_load().await;
+    let rows = stack.query("SELECT k, n, n__varchar FROM events.a ORDER BY k").await;
+    assert_eq!(rows, [["0", "0", "NULL"], ["1", "1", "NULL"], ["2", "NULL", "x"], ["5", "5", "NULL"]]);
+    let found = quarantined(&stack).await;
+    let kept: Vec<_> = found.iter().map(|record| (record.line, record.raw.as_deref())).collect();
+    assert_eq!(kept, [(3, Some(lines[2])), (4, Some(lines[3]))]);
 }

@@ -9,17 +9,13 @@ const LINEAGE: &[u8] = br#"{"_lr":"#;
 
 /// The record without lineage, and the line that its lineage names. A line that has none is the record itself.
 pub(super) fn without_lineage(line: &[u8]) -> (Cow<'_, [u8]>, Option<u64>) {
-    let (Some((lineage, _)), Ok(record)) = (lineage_and_rest(line), restored(line)) else {
-        return (Cow::Borrowed(line), None);
-    };
+    let (Some(lineage), Ok(record)) = (lineage(line), restored(line)) else { return (Cow::Borrowed(line), None) };
     (Cow::Owned(record), lineage.get("l").and_then(Value::as_u64))
 }
 
-fn lineage_and_rest(line: &[u8]) -> Option<(Value, &[u8])> {
+fn lineage(line: &[u8]) -> Option<Value> {
     let member = line.strip_prefix(LINEAGE)?;
-    let mut values = serde_json::Deserializer::from_slice(member).into_iter::<Value>();
-    let lineage = values.next()?.ok()?;
-    Some((lineage, &member[values.byte_offset()..]))
+    serde_json::Deserializer::from_slice(member).into_iter::<Value>().next()?.ok()
 }
 
 /// Decoded bytes of the string at this path, if there is one.
