@@ -55,9 +55,10 @@ impl Actual {
         for row in rows {
             let (table, name) = (required(row, 0)?, required(row, 1)?);
             if table == event.as_str() {
-                let size = row.get(3).and_then(Option::as_deref).and_then(|n| n.parse().ok()).unwrap_or(0);
+                let number = |at: usize| row.get(at).and_then(Option::as_deref).and_then(|n| n.parse::<u32>().ok());
                 let data_type = required(row, 2)?.to_owned();
-                actual.columns.insert(name.to_owned(), ActualColumn { kind: kind_of(&data_type), data_type, size });
+                let kind = kind_of(&data_type, number(4), number(5));
+                actual.columns.insert(name.to_owned(), ActualColumn { kind, data_type, size: number(3).unwrap_or(0) });
             }
             actual.has_gate |= table == gate_name(event);
             actual.has_ledger |= table == ledger_name(event);
@@ -131,8 +132,15 @@ fn wanted_size(column: &Column) -> u32 {
 
 /// The kind of values that a column of this type holds without changing them, if any. Number text is only
 /// ever put where the mapping says so.
-fn kind_of(data_type: &str) -> Option<Kind> {
+fn kind_of(data_type: &str, precision: Option<u32>, scale: Option<u32>) -> Option<Kind> {
     match data_type {
+        "smallint" => Some(Kind::Smallint),
+        "integer" => Some(Kind::Integer),
+        "date" => Some(Kind::Date),
+        "numeric" => {
+            let (precision, scale) = (precision?.try_into().ok()?, scale?.try_into().ok()?);
+            Some(Kind::Decimal { precision, scale })
+        }
         "boolean" => Some(Kind::Boolean),
         "bigint" => Some(Kind::Bigint),
         "double precision" => Some(Kind::Double),

@@ -8,7 +8,6 @@ use crate::copy_inputs::{self, CopyInputs};
 use crate::groups::{self, Group, UnknownCodec};
 use crate::ledger;
 use crate::mapping::Mapping;
-use crate::mapping::choice::NoRecordColumn;
 use crate::mapping::extend::Seen;
 use crate::pieces::PieceError;
 use crate::repair::{Rejected, repair};
@@ -21,7 +20,7 @@ use crate::verdict::{self, Class};
 use crate::warehouse::WarehouseError;
 use common::load_request::LoadRequest;
 use common::seal::Part;
-use common::sketch::{SketchNode, Types};
+use common::sketch::SketchNode;
 use common::telemetry::chain;
 use std::sync::Arc;
 use std::time::Instant;
@@ -30,6 +29,10 @@ use time::OffsetDateTime;
 /// How often a batch is repaired before it is given up as it is: every time something was found, so that a batch of
 /// many groups and stubborn columns ends.
 const REPAIRS_MAX: usize = 20;
+
+/// How often a mapping is grown by what records lack: variants, then the column for whole records, once more where
+/// another loader was in between.
+const SPLITS_MAX: usize = 3;
 
 /// What one try came to.
 #[derive(Debug)]
@@ -96,23 +99,23 @@ async fn submit<D>(loader: &Loader, table: &mut Table, members: &[Member<D>]) ->
     let mut contents = contents::of_members(s3, bucket, members).await?;
     let schema = table.schema.as_mut().expect("the ledger was asked through it");
     let event = table.event.clone();
-    let splitter = |mapping: Mapping| {
+    let splitter = |mapping: Mapping, is_grown| {
         let (keys, event, mapping) = (&settings.keys, &event, Arc::new(mapping));
-        Splitter { s3, bucket, keys, event, mapping }
+        Splitter { s3, bucket, keys, event, mapping, is_grown }
     };
-    splitter(schema.foreseen(&seen(&contents), max_depth)).look_into_hidden(&mut contents).await?;
+    splitter(schema.foreseen(&seen(&contents), max_depth), false).look_into_hidden(&mut contents).await?;
     schema.grow(warehouse, names, &event, &seen(&contents), max_depth).await?;
 
-    // What each part loads as, by the mapping that now holds all of it.
-    let mut files = match splitter(schema.mapping.clone()).files(&contents).await {
-        Err(SplitError::Mapping(NoRecordColumn)) => {
-            // A record is not what its sketch promised, or too large to be rewritten: rare, and only the records tell.
-            let hiding = SketchNode { types: Types::OBJECT, collapsed: true, ..Default::default() };
-            let seen = seen(&contents).into_iter().chain([Seen { records: 0, node: &hiding }]);
-            schema.grow(warehouse, names, &event, &seen.collect::<Vec<_>>(), max_depth).await?;
-            splitter(schema.mapping.clone()).files(&contents).await?
+    // What each part loads as, by a mapping that holds all of it. What sketches could not promise, the records tell.
+    let mut found: Vec<SketchNode> = Vec::new();
+    let mut files = loop {
+        match splitter(schema.mapping.clone(), !found.is_empty()).files(&contents).await {
+            Err(SplitError::Lacking(lacking)) if found.len() < SPLITS_MAX => found.push(*lacking),
+            files => break files?,
         }
-        files => files?,
+        let misfits = found.iter().map(|node| Seen { records: 0, node });
+        let seen: Vec<Seen<'_>> = seen(&contents).into_iter().chain(misfits).collect();
+        schema.grow(warehouse, names, &event, &seen, max_depth).await?;
     };
 
     // Once, as a rule: what COPY refuses is taken out, and the rest tried again.
@@ -336,7 +339,7 @@ impl From<SplitError> for LoadFailure {
     fn from(error: SplitError) -> Self {
         match error {
             SplitError::Piece(error) => error.into(),
-            SplitError::Mapping(_) => Self { class: Class::Configuration, blame: Blame::Table, what: chain(&error) },
+            SplitError::Lacking(_) => Self { class: Class::Transient, blame: Blame::Table, what: chain(&error) },
             SplitError::Unbalanced { .. } => Self { class: Class::Unknown, blame: Blame::Batch, what: chain(&error) },
         }
     }

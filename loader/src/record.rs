@@ -3,7 +3,7 @@
 //! Reads what the router wrote, one JSON object in a line; anything else is an error, never a guess. Objects are taken
 //! apart as far as sketches go, arrays and what is deeper stay text.
 
-use common::sketch::{SKETCH_DEPTH_MAX, Types};
+use common::sketch::{SKETCH_DEPTH_MAX, SketchNode, Types};
 use common::value_type::{is_timestamp, of_number};
 use std::borrow::Cow;
 use std::ops::Range;
@@ -15,6 +15,8 @@ pub(crate) struct Value<'r> {
     pub(crate) types: Types,
     /// A string's decoded length.
     pub(crate) max_bytes: u32,
+    /// As it is written.
+    pub(crate) text: &'r [u8],
     /// Where its text stands in the record.
     pub(crate) place: Range<usize>,
     /// An object's keys, in the record's order.
@@ -61,6 +63,18 @@ impl<'r> Record<'r> {
     }
 }
 
+impl Value<'_> {
+    /// The sketch of a part that holds this one value.
+    pub(crate) fn sketch(&self) -> SketchNode {
+        SketchNode {
+            types: self.types,
+            max_bytes: self.max_bytes,
+            keys: self.keys.iter().map(|(key, value)| (key.to_string(), value.sketch())).collect(),
+            collapsed: self.is_whole,
+        }
+    }
+}
+
 struct Reader<'r> {
     line: &'r [u8],
     at: usize,
@@ -81,7 +95,7 @@ impl<'r> Reader<'r> {
     fn value(&mut self, depth: usize) -> Result<Value<'r>, NotARecord> {
         let from = self.at;
         let mut value =
-            Value { types: Types::NULL, max_bytes: 0, place: from..from, keys: Vec::new(), is_whole: false };
+            Value { types: Types::NULL, max_bytes: 0, text: b"", place: from..from, keys: Vec::new(), is_whole: false };
         match self.line.get(from) {
             Some(b'"') => {
                 let (text, is_escaped) = self.string()?;
@@ -108,6 +122,7 @@ impl<'r> Reader<'r> {
             _ => return Err(self.wrong("expected a value")),
         }
         value.place.end = self.at;
+        value.text = &self.line[value.place.clone()];
         Ok(value)
     }
 
@@ -204,21 +219,8 @@ impl<'r> Reader<'r> {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
-    use common::sketch::SketchNode;
-
-    impl Value<'_> {
-        /// The sketch of a part that holds this one value.
-        pub(crate) fn sketch(&self) -> SketchNode {
-            SketchNode {
-                types: self.types,
-                max_bytes: self.max_bytes,
-                keys: self.keys.iter().map(|(key, value)| (key.to_string(), value.sketch())).collect(),
-                collapsed: self.is_whole,
-            }
-        }
-    }
 
     fn text<'r>(line: &'r str, value: &Value<'_>) -> &'r str {
         &line[value.place.clone()]

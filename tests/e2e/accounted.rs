@@ -152,7 +152,11 @@ fn holds(kind: &str, field: &Field, value: &Value) -> bool {
                 == OffsetDateTime::parse(value, &Rfc3339).expect("a time")
         }
         ("number", value) => number_text(value) == Some(text(field)),
-        ("bigint", value) => matches!(field, Field::LongValue(held) if same_number(&held.to_string(), value)),
+        ("date", Value::String(value)) => text(field) == *value,
+        (kind, value) if kind.starts_with("decimal") => same_number(&text(field), value),
+        ("bigint" | "integer" | "smallint", value) => {
+            matches!(field, Field::LongValue(held) if same_number(&held.to_string(), value))
+        }
         ("double", value) => matches!(field, Field::DoubleValue(held) if same_number(&held.to_string(), value)),
         _ => false,
     }
@@ -162,6 +166,12 @@ fn would_fit(kind: &str, value: &Value) -> bool {
     let Some(number) = number_text(value) else { return kind == "boolean" && value.is_boolean() };
     match kind {
         "bigint" => number.parse::<i64>().is_ok(),
+        "integer" => number.parse::<i32>().is_ok(),
+        "smallint" => number.parse::<i16>().is_ok(),
+        "decimal(8,2)" => {
+            let (_, digits, exponent) = decimal(&number);
+            exponent >= -2 && digits.len() as i64 + exponent <= 6 && !number.contains(['e', 'E'])
+        }
         "double" => match number.parse::<i128>() {
             Ok(integer) => integer.unsigned_abs() <= 1 << 53,
             Err(_) => {

@@ -22,11 +22,6 @@ pub(crate) struct Choice {
     record: bool,
 }
 
-/// The mapping has no column for whole records although one is needed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the mapping lacks the column {}", super::RECORD_COLUMN)]
-pub(crate) struct NoRecordColumn;
-
 /// What one record needs.
 #[derive(Debug)]
 pub(crate) struct Needs<'s, S> {
@@ -35,40 +30,38 @@ pub(crate) struct Needs<'s, S> {
     pub(crate) apart: Vec<(usize, &'s S)>,
     /// Values that no column may find under their own path.
     pub(crate) hidden: Vec<&'s S>,
+    /// Values of mapped paths that a variant could hold, if there were one.
+    pub(crate) lacking: Vec<(Vec<&'s str>, &'s S)>,
+    /// Whether values of other paths are only in the whole record.
+    pub(crate) has_unmapped: bool,
 }
 
 /// The choice for all records of a part with this sketch; `None` where they differ, or where the sketch does not say.
-pub(crate) fn choose(mapping: &Mapping, sketch: &SketchNode) -> Result<Option<Choice>, NoRecordColumn> {
+pub(crate) fn choose(mapping: &Mapping, sketch: &SketchNode) -> Option<Choice> {
     let mut chooser = Chooser::new(mapping);
     if sketch.collapsed && !mapping.root.is_flattened() {
         chooser.needs.choice.record = true;
     } else {
-        chooser.keys(&mapping.root, sketch, true, false);
+        chooser.keys(&mapping.root, sketch, false);
     }
-    match chooser.differs {
-        true => Ok(None),
-        false => chooser.needs.checked(mapping).map(|needs| Some(needs.choice)),
-    }
+    (!chooser.differs).then_some(chooser.needs.choice)
 }
 
 /// What a record needs.
-pub(crate) fn needs<'s>(mapping: &Mapping, root: &'s Value<'s>) -> Result<Needs<'s, Value<'s>>, NoRecordColumn> {
+pub(crate) fn needs<'s>(mapping: &Mapping, root: &'s Value<'s>) -> Needs<'s, Value<'s>> {
     let mut chooser = Chooser::new(mapping);
-    chooser.keys(&mapping.root, root, true, false);
-    chooser.needs.checked(mapping)
+    chooser.keys(&mapping.root, root, false);
+    chooser.needs
 }
 
 impl Choice {
     /// Nothing but whole records.
-    pub(crate) fn whole_records(mapping: &Mapping) -> Result<Self, NoRecordColumn> {
+    pub(crate) fn whole_records(mapping: &Mapping) -> Self {
         let mut choice = Self { record: true, ..Self::default() };
         for child in mapping.root.children.values() {
             child.bases(&mut |column| choice.left_out.extend([column]));
         }
-        match mapping.root.base {
-            Some(_) => Ok(choice),
-            None => Err(NoRecordColumn),
-        }
+        choice
     }
 
     /// The columns to load, in the mapping's order.
@@ -85,15 +78,6 @@ impl Choice {
     /// Whether whole records are kept.
     pub(crate) fn keeps_record(&self) -> bool {
         self.record
-    }
-}
-
-impl<S> Needs<'_, S> {
-    fn checked(self, mapping: &Mapping) -> Result<Self, NoRecordColumn> {
-        match self.choice.record && mapping.root.base.is_none() {
-            true => Err(NoRecordColumn),
-            false => Ok(self),
-        }
     }
 }
 
@@ -116,33 +100,51 @@ enum Place {
 struct Chooser<'m, 's, S> {
     mapping: &'m Mapping,
     needs: Needs<'s, S>,
+    path: Vec<&'s str>,
     /// Records may need different choices.
     differs: bool,
 }
 
 impl<'m, 's, S: Sight> Chooser<'m, 's, S> {
     fn new(mapping: &'m Mapping) -> Self {
-        let needs = Needs { choice: Choice::default(), apart: Vec::new(), hidden: Vec::new() };
-        Self { mapping, needs, differs: false }
+        let needs = Needs {
+            choice: Choice::default(),
+            apart: Vec::new(),
+            hidden: Vec::new(),
+            lacking: Vec::new(),
+            has_unmapped: false,
+        };
+        Self { mapping, needs, path: Vec::new(), differs: false }
     }
 
     /// Below a flattened object. `covered`: a SUPER column above holds everything anyway.
-    fn keys(&mut self, at: &Node, object: &'s S, is_root: bool, covered: bool) {
+    fn keys(&mut self, at: &Node, object: &'s S, covered: bool) {
         for (key, node) in object.keys() {
-            if is_root && key == LINEAGE_KEY {
+            if self.path.is_empty() && key == LINEAGE_KEY {
                 continue;
             }
+            self.path.push(key);
             match (at.children.get(key), node.has_values()) {
                 (Some(child), true) => self.node(child, node, covered),
                 (Some(child), false) => self.without_values(child, node, false),
-                (None, true) => self.without_column(covered),
+                (None, true) => self.unmapped(covered),
                 (None, false) => {}
             }
+            self.path.pop();
         }
         if object.hides_keys() {
             // Which columns they would fill, only the records know.
             self.differs = true;
-            self.without_column(covered);
+            self.unmapped(covered);
+        }
+    }
+
+    /// Without a column, a value is in the whole record, and which records need that, only they know.
+    fn unmapped(&mut self, covered: bool) {
+        if !covered {
+            self.needs.choice.record = true;
+            self.needs.has_unmapped = true;
+            self.differs = true;
         }
     }
 
@@ -185,10 +187,10 @@ impl<'m, 's, S: Sight> Chooser<'m, 's, S> {
                     at.children.values().for_each(|child| self.leave_out(child));
                 }
             }
-            Some(Place::Below) => self.keys(at, node, false, covered),
+            Some(Place::Below) => self.keys(at, node, covered),
             Some(Place::BaseAndBelow(base)) => {
                 self.needs.apart.push((base, node));
-                self.keys(at, node, false, true);
+                self.keys(at, node, true);
             }
             Some(Place::Nowhere) => self.without_values(at, node, false),
             Some(Place::Variant(variant)) => {
@@ -200,7 +202,11 @@ impl<'m, 's, S: Sight> Chooser<'m, 's, S> {
             Some(Place::NoColumn) => {
                 self.leave_out(at);
                 self.needs.hidden.push(node);
-                self.without_column(covered);
+                if !covered {
+                    self.needs.lacking.push((self.path.clone(), node));
+                    self.needs.choice.record = true;
+                    self.differs = true;
+                }
             }
         }
     }
@@ -234,17 +240,12 @@ impl<'m, 's, S: Sight> Chooser<'m, 's, S> {
     /// Whether the column holds the node's values of this type, if that is the same for all of them.
     fn holds(&self, column: usize, node: &S, types: Types) -> Option<bool> {
         let Column { kind, size, .. } = &self.mapping.columns[column];
-        match types.within(kind.holds()) {
-            true if *kind == Kind::Varchar && node.max_bytes() > *size => S::IS_ONE_VALUE.then_some(false),
-            holds => Some(holds),
+        if types.within(kind.holds_some()) {
+            return node.text().map(|text| kind.holds_text(text));
         }
-    }
-
-    /// A value that no column holds is in the whole record, for those records that have one.
-    fn without_column(&mut self, covered: bool) {
-        if !covered {
-            self.needs.choice.record = true;
-            self.differs |= !S::IS_ONE_VALUE;
+        match types.within(kind.holds()) {
+            true if *kind == Kind::Varchar && node.max_bytes() > *size => node.text().map(|_| false),
+            holds => Some(holds),
         }
     }
 

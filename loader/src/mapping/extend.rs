@@ -20,7 +20,7 @@ const NAMES_MAX_BYTES: usize = 85_000;
 /// One part's view of a path.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seen<'a> {
-    /// Records of the part: its weight where kinds compete.
+    /// Records of the part: its weight where kinds compete. 0 where it shows nothing but values that were found not to fit.
     pub(crate) records: u64,
     /// What was seen.
     pub(crate) node: &'a SketchNode,
@@ -33,9 +33,8 @@ pub(crate) type Existing = BTreeMap<String, (Option<Kind>, u32)>;
 /// The rows that the mapping needs before all of these parts can be loaded; none where nothing is new.
 pub(crate) fn extend(mapping: &Mapping, existing: &Existing, parts: &[Seen<'_>], max_depth: usize) -> Vec<Column> {
     let mut wants = Wants { mapping, max_depth, columns: BTreeMap::new(), record: false };
-    let (collapsed, known): (Vec<_>, Vec<_>) = parts.iter().partition(|part| part.node.collapsed);
-    wants.record |= !collapsed.is_empty();
-    wants.record |= wants.keys(&mut Vec::new(), Some(&mapping.root), &known);
+    wants.record |= parts.iter().any(|part| part.node.collapsed);
+    wants.record |= wants.keys(&mut Vec::new(), Some(&mapping.root), parts);
     wants.named(existing)
 }
 
@@ -83,13 +82,14 @@ impl Wants<'_> {
             None if flattened => Shape::Object,
             None => self.settle(path, seen),
         };
-        let fits = match settled {
-            Shape::Column(kind) => kind.holds(),
-            Shape::Object => Types::OBJECT,
+        let (fits, may_fit) = match settled {
+            Shape::Column(kind) => (kind.holds(), kind.holds_some()),
+            Shape::Object => (Types::OBJECT, Types::NONE),
         };
         for part in seen {
             let holds_nothing = !part.node.collapsed && !part.node.keys.values().any(Sight::has_values);
             let nothing = if holds_nothing { Types::NULL | Types::OBJECT } else { Types::NULL };
+            let fits = if part.records == 0 { fits } else { fits | may_fit };
             self.variants(path, at, part.node.types.without(fits | nothing), part.node);
         }
         let fitting: Vec<Seen<'_>> =
@@ -199,6 +199,16 @@ impl Wants<'_> {
                 Some(kind) => variant_name(&plain, kind, &path),
                 None => plain.clone(),
             };
+            // A person's column that holds at least some of it is used, and what does not fit finds its variant later.
+            let taken = existing.get(&wish).and_then(|(holds, _)| *holds);
+            if let (None, Some(narrow), false) =
+                (variant, taken.filter(|narrow| *narrow != kind && narrow.takes(kind)), names.contains(&wish))
+            {
+                names.insert(wish.clone());
+                made.insert(path.clone(), wish.clone());
+                rows.push(Column { path, name: wish, kind: narrow, size: 0, variant_of: None });
+                continue;
+            }
             // A person's column of this name is used if it holds the same; else ours goes beside it.
             if !names.contains(&wish) && existing.get(&wish).is_some_and(|(holds, _)| *holds != Some(kind)) {
                 wish = variant_name(&wish, kind, &path);

@@ -1,6 +1,8 @@
 //! Column kinds: which values a kind holds without changing them, and which kind a path asks for.
 
 use common::sketch::{SketchNode, Types};
+use common::value_type::is_timestamp;
+use std::borrow::Cow;
 
 /// Steps of VARCHAR sizes in bytes; the last is Redshift's longest (database developer guide, `r_Character_types`).
 pub(crate) const VARCHAR_SIZES: [u32; 3] = [256, 4096, 65535];
@@ -17,6 +19,14 @@ pub(crate) enum Kind {
     Varchar,
     /// Any JSON.
     Super,
+    /// Of a person's making, as what follows: never made by us, and filled with those values that fit.
+    Smallint,
+    Integer,
+    Decimal {
+        precision: u8,
+        scale: u8,
+    },
+    Date,
 }
 
 const NAMES: [(Kind, &str); 7] = [
@@ -31,12 +41,29 @@ const NAMES: [(Kind, &str); 7] = [
 
 impl Kind {
     /// As the mapping's rows and variant columns spell it.
-    pub(crate) fn name(self) -> &'static str {
-        NAMES.iter().find(|(kind, _)| *kind == self).map_or("", |(_, name)| name)
+    pub(crate) fn name(self) -> Cow<'static, str> {
+        match self {
+            Kind::Smallint => "smallint".into(),
+            Kind::Integer => "integer".into(),
+            Kind::Decimal { precision, scale } => format!("decimal({precision},{scale})").into(),
+            Kind::Date => "date".into(),
+            own => NAMES.iter().find(|(kind, _)| *kind == own).map_or("", |(_, name)| name).into(),
+        }
     }
 
     pub(crate) fn from_name(name: &str) -> Option<Self> {
-        NAMES.iter().find(|(_, known)| *known == name).map(|(kind, _)| *kind)
+        match name {
+            "smallint" => Some(Kind::Smallint),
+            "integer" => Some(Kind::Integer),
+            "date" => Some(Kind::Date),
+            name => match name.strip_prefix("decimal(").and_then(|rest| rest.strip_suffix(')')) {
+                Some(digits) => {
+                    let (precision, scale) = digits.split_once(',')?;
+                    Some(Kind::Decimal { precision: precision.parse().ok()?, scale: scale.parse().ok()? })
+                }
+                None => NAMES.iter().find(|(_, known)| *known == name).map(|(kind, _)| *kind),
+            },
+        }
     }
 
     /// The types whose values it holds unchanged.
@@ -51,6 +78,51 @@ impl Kind {
             Kind::Super => {
                 Kind::Boolean.holds() | Kind::Number.holds() | Kind::Varchar.holds() | Types::ARRAY | Types::OBJECT
             }
+            Kind::Smallint | Kind::Integer | Kind::Decimal { .. } | Kind::Date => Types::NONE,
+        }
+    }
+
+    /// The types of which it holds some values unchanged: which, only their texts tell.
+    pub(crate) fn holds_some(self) -> Types {
+        match self {
+            Kind::Smallint | Kind::Integer => Types::INTEGER,
+            Kind::Decimal { .. } => Kind::Number.holds(),
+            Kind::Date => Types::STRING,
+            _ => Types::NONE,
+        }
+    }
+
+    /// Whether it holds the value with this text, which is of such a type. An exponent is never taken: COPY documents none
+    /// for DECIMAL.
+    pub(crate) fn holds_text(self, text: &[u8]) -> bool {
+        let Ok(text) = std::str::from_utf8(text) else { return false };
+        match self {
+            Kind::Smallint => text.parse::<i16>().is_ok(),
+            Kind::Integer => text.parse::<i32>().is_ok(),
+            Kind::Decimal { precision, scale } => {
+                let (whole, fraction) =
+                    text.trim_start_matches('-').split_once('.').unwrap_or((text.trim_start_matches('-'), ""));
+                let is_plain = whole.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit());
+                let whole = whole.trim_start_matches('0').len();
+                let fraction = fraction.trim_end_matches('0').len();
+                is_plain && whole + usize::from(scale) <= usize::from(precision) && fraction <= usize::from(scale)
+            }
+            Kind::Date => {
+                let date = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
+                date.is_some_and(|date| is_timestamp(format!("{date}T00:00:00Z").as_bytes()))
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether values of a new path that asks for `wanted` may go to a person's column of this kind.
+    pub(crate) fn takes(self, wanted: Kind) -> bool {
+        match self {
+            Kind::Smallint | Kind::Integer | Kind::Decimal { .. } => {
+                matches!(wanted, Kind::Bigint | Kind::Double | Kind::Number)
+            }
+            Kind::Date => wanted == Kind::Varchar,
+            own => own == wanted,
         }
     }
 
@@ -148,7 +220,31 @@ mod tests {
             assert_eq!(Kind::from_name(name), Some(kind));
             assert_eq!(kind.name(), name);
         }
+        for kind in [Kind::Smallint, Kind::Integer, Kind::Decimal { precision: 38, scale: 37 }, Kind::Date] {
+            assert_eq!(Kind::from_name(&kind.name()), Some(kind));
+            assert!(kind.name().len() <= 16, "the column of the mapping takes no more");
+        }
         assert_eq!(Kind::from_name("money"), None);
+        assert_eq!(Kind::from_name("decimal(8)"), None);
+    }
+
+    #[test]
+    fn a_persons_column_takes_only_what_it_keeps_unchanged() {
+        let decimal = Kind::Decimal { precision: 5, scale: 2 };
+        for (kind, fits, misfits) in [
+            (Kind::Smallint, &["0", "-32768", "-0"][..], &["32768", "1.0", "1e1"][..]),
+            (Kind::Integer, &["2147483647"], &["2147483648", "9007199254740993"]),
+            (decimal, &["0", "-999.99", "12.30", "1.500", "0001", "-0.0"], &["1000", "0.125", "1e2", "999.999"]),
+            (Kind::Decimal { precision: 38, scale: 0 }, &["123456789012345678901234567890"], &["0.5"]),
+            (Kind::Date, &["\"2024-02-29\""], &["\"2025-02-29\"", "\"2025-06-01T09:00:00\"", "\"\"", "\"20250601\""]),
+        ] {
+            for text in fits {
+                assert!(kind.holds_text(text.as_bytes()), "{text} fits {kind:?}");
+            }
+            for text in misfits {
+                assert!(!kind.holds_text(text.as_bytes()), "{text} does not fit {kind:?}");
+            }
+        }
     }
 
     #[test]

@@ -92,6 +92,11 @@ impl Mapping {
         &self.root
     }
 
+    /// Whether there is a column for whole records.
+    pub(crate) fn has_record_column(&self) -> bool {
+        self.root.base.is_some()
+    }
+
     /// Whether the column holds what other columns hold too, or what does not fit one of them.
     pub(crate) fn stands_apart(&self, column: &Column) -> bool {
         let node = column.path.iter().try_fold(&self.root, |node, key| node.children.get(key));

@@ -18,8 +18,8 @@ pub(crate) trait Sight: Sized {
     /// The keys of the objects here that are told.
     fn keys(&self) -> impl Iterator<Item = (&str, &Self)>;
 
-    /// Whether there is but one value: what is not known of it is known not to be.
-    const IS_ONE_VALUE: bool;
+    /// The text of the value, where it is one.
+    fn text(&self) -> Option<&[u8]>;
 
     /// Whether anything but nulls and empty objects was seen: what has no values needs no column.
     fn has_values(&self) -> bool {
@@ -29,7 +29,9 @@ pub(crate) trait Sight: Sized {
 }
 
 impl Sight for SketchNode {
-    const IS_ONE_VALUE: bool = false;
+    fn text(&self) -> Option<&[u8]> {
+        None
+    }
 
     fn types(&self) -> Types {
         self.types
@@ -49,7 +51,9 @@ impl Sight for SketchNode {
 }
 
 impl Sight for Value<'_> {
-    const IS_ONE_VALUE: bool = true;
+    fn text(&self) -> Option<&[u8]> {
+        Some(self.text)
+    }
 
     fn types(&self) -> Types {
         self.types

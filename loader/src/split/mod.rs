@@ -13,9 +13,9 @@ pub(crate) use rewrite::restored;
 
 use crate::contents::Contents;
 use crate::mapping::Mapping;
-use crate::mapping::choice::{Choice, NoRecordColumn, choose, needs};
+use crate::mapping::choice::{Choice, Needs, choose, needs};
 use crate::pieces::{self, Lines, Piece, PieceError, PieceWriter};
-use crate::record::Record;
+use crate::record::{Record, Value};
 use crate::sql::load::Codec;
 use crate::transaction::COPIES_MAX;
 use common::event_name::EventName;
@@ -54,8 +54,9 @@ struct Load {
 /// A part that cannot be split.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SplitError {
-    #[error(transparent)]
-    Mapping(#[from] NoRecordColumn),
+    /// What only the records tell: the mapping could hold more of them. To be grown by this sketch, of misfits alone.
+    #[error("the mapping has no column for some values of the records")]
+    Lacking(Box<SketchNode>),
     #[error(transparent)]
     Piece(#[from] PieceError),
     #[error("the pieces of part {part} have {pieces} records, and its seal says {records}")]
@@ -77,6 +78,8 @@ pub(crate) struct Splitter<'a> {
     pub(crate) keys: &'a KeyLayout,
     pub(crate) event: &'a EventName,
     pub(crate) mapping: Arc<Mapping>,
+    /// The mapping was grown by what it lacked: what has no column still is in whole records.
+    pub(crate) is_grown: bool,
 }
 
 impl Splitter<'_> {
@@ -97,18 +100,29 @@ impl Splitter<'_> {
 
     /// The files to load for each of these requests: as many records as its parts have.
     pub(crate) async fn files(&self, contents: &[Contents<'_>]) -> Result<Vec<Vec<File>>, SplitError> {
-        let mut loads = Vec::new();
+        // All are asked before anything is written: the mapping grows once, by all that it lacks.
+        let (mut loads, mut mixed, mut lacking) = (Vec::new(), Vec::new(), SketchNode::default());
         for (request, Contents { parts, sketch }) in contents.iter().enumerate() {
             if parts.is_empty() {
                 continue;
             }
-            let choice = choose(&self.mapping, sketch)?;
+            if let Some(choice) = choose(&self.mapping, sketch) {
+                lacking.collapsed |= choice.keeps_record() && !self.mapping.has_record_column();
+                loads.extend(parts.iter().map(|part| Load::whole(request, part, choice.clone())));
+                continue;
+            }
             for part in parts.iter() {
-                match &choice {
-                    Some(choice) => loads.push(Load::whole(request, part, choice.clone())),
-                    None => loads.extend(self.split(request, part).await?),
+                match self.tally(part).await?.commonest(&mut lacking) {
+                    (Some(only), true) => loads.push(Load::whole(request, part, only)),
+                    (commonest, _) => mixed.push((request, part, commonest)),
                 }
             }
+        }
+        if lacking != SketchNode::default() {
+            return Err(SplitError::Lacking(Box::new(lacking)));
+        }
+        for (request, part, commonest) in mixed {
+            loads.extend(self.pieces(request, part, commonest).await?);
         }
         let mut columns: BTreeMap<Layout, Arc<Columns>> = BTreeMap::new();
         let mut files = vec![Vec::new(); contents.len()];
@@ -144,19 +158,20 @@ impl Splitter<'_> {
         Ok(within)
     }
 
-    async fn split(&self, request: usize, part: &Part) -> Result<Vec<Load>, SplitError> {
-        let mapping = self.mapping.clone();
-        let tally = pieces::with_lines(self.s3, self.bucket, part, move |lines, _| Tally::of(&mapping, lines));
-        match tally.await??.commonest() {
-            (Some(only), true) => Ok(vec![Load::whole(request, part, only)]),
-            (commonest, _) => self.pieces(request, part, commonest).await,
-        }
+    async fn tally(&self, part: &Part) -> Result<Tally, SplitError> {
+        let (mapping, is_grown) = (self.mapping.clone(), self.is_grown);
+        let tally = move |lines: &mut Lines<'_>, _| Tally::of(&mapping, lines, is_grown);
+        Ok(pieces::with_lines(self.s3, self.bucket, part, tally).await?)
     }
 
     async fn pieces(&self, request: usize, part: &Part, verbatim: Option<Choice>) -> Result<Vec<Load>, SplitError> {
         let mapping = self.mapping.clone();
         let write = move |lines: &mut Lines<'_>, codec| write(&mapping, lines, codec, verbatim);
-        let written = pieces::with_lines(self.s3, self.bucket, part, write).await??;
+        let written = pieces::with_lines(self.s3, self.bucket, part, write).await?;
+        if written.iter().any(|(_, layout)| layout.keeps_record()) && !self.mapping.has_record_column() {
+            let lacking = SketchNode { types: Types::OBJECT, collapsed: true, ..Default::default() };
+            return Err(SplitError::Lacking(Box::new(lacking)));
+        }
         let records = written.iter().map(|(piece, _)| piece.records).sum();
         if records != part.records {
             return Err(SplitError::Unbalanced { part: part.key.clone(), pieces: records, records: part.records });
@@ -167,6 +182,12 @@ impl Splitter<'_> {
             loads.push(Load { request, part: put.map_err(PieceError::Aws)?, layout });
         }
         Ok(loads)
+    }
+}
+
+impl Layout {
+    fn keeps_record(&self) -> bool {
+        matches!(self, Layout::Chosen(choice) if choice.keeps_record())
     }
 }
 
@@ -181,29 +202,46 @@ impl Load {
 struct Tally {
     choices: HashMap<Choice, u64>,
     others: u64,
+    /// What a mapping that may grow has no columns for.
+    lacking: SketchNode,
 }
 
 impl Tally {
-    fn of(mapping: &Mapping, lines: &mut Lines<'_>) -> io::Result<Result<Self, NoRecordColumn>> {
+    fn of(mapping: &Mapping, lines: &mut Lines<'_>, is_grown: bool) -> io::Result<Self> {
         let mut tally = Self::default();
         while let Some((_, line)) = lines.next_line()? {
             let record = Record::read(line)?;
-            let choice = match needs(mapping, &record.root) {
-                Ok(needs) => needs.choice,
-                Err(missing) => return Ok(Err(missing)),
-            };
+            let needs = needs(mapping, &record.root);
+            tally.lacks(mapping, &needs, is_grown);
             let has_room = tally.choices.len() < CHOICES_TOLD;
-            match tally.choices.get_mut(&choice) {
+            match tally.choices.get_mut(&needs.choice) {
                 Some(count) => *count += 1,
-                None if has_room => tally.choices.extend([(choice, 1)]),
+                None if has_room => tally.choices.extend([(needs.choice, 1)]),
                 None => tally.others += 1,
             }
         }
-        Ok(Ok(tally))
+        Ok(tally)
     }
 
-    /// The choice of most records, and whether it is that of all.
-    fn commonest(self) -> (Option<Choice>, bool) {
+    fn lacks(&mut self, mapping: &Mapping, needs: &Needs<'_, Value<'_>>, is_grown: bool) {
+        if !mapping.has_record_column() {
+            self.lacking.collapsed |= needs.has_unmapped || (is_grown && needs.choice.keeps_record());
+        }
+        for (path, value) in needs.lacking.iter().filter(|_| !is_grown) {
+            let node = path.iter().fold(&mut self.lacking, |node, key| {
+                node.types |= Types::OBJECT;
+                node.keys.entry((*key).to_owned()).or_default()
+            });
+            node.merge(&value.sketch());
+        }
+    }
+
+    /// The choice of most records, and whether it is that of all. Adds what is lacking.
+    fn commonest(self, lacking: &mut SketchNode) -> (Option<Choice>, bool) {
+        // Not merged: that forgets the keys of what hides some.
+        let collapsed = std::mem::take(&mut lacking.collapsed) || self.lacking.collapsed;
+        lacking.merge(&SketchNode { collapsed: false, ..self.lacking });
+        lacking.collapsed = collapsed;
         let is_only = self.choices.len() == 1 && self.others == 0;
         let commonest = self.choices.into_iter().max_by(|(a, n), (b, m)| (n, b).cmp(&(m, a)));
         (commonest.map(|(choice, _)| choice), is_only)
@@ -217,17 +255,14 @@ fn write(
     lines: &mut Lines<'_>,
     codec: Codec,
     verbatim: Option<Choice>,
-) -> io::Result<Result<Vec<(Piece, Layout)>, NoRecordColumn>> {
+) -> io::Result<Vec<(Piece, Layout)>> {
     let mut fitting = PieceWriter::new(codec)?;
     let mut rewritten = PieceWriter::new(codec)?;
     let mut whole = PieceWriter::new(codec)?;
     let mut text = Vec::new();
     while let Some((_, line)) = lines.next_line()? {
         let record = Record::read(line)?;
-        let needs = match needs(mapping, &record.root) {
-            Ok(needs) => needs,
-            Err(missing) => return Ok(Err(missing)),
-        };
+        let needs = needs(mapping, &record.root);
         if verbatim.as_ref() == Some(&needs.choice) {
             fitting.line(line)?;
         } else if rewrite::rewrite(mapping, line, &record, needs, &mut text) {
@@ -241,13 +276,8 @@ fn write(
         pieces.push((piece, Layout::Chosen(choice)));
     }
     pieces.extend(rewritten.finish()?.map(|piece| (piece, Layout::Rewritten)));
-    if let Some(piece) = whole.finish()? {
-        match Choice::whole_records(mapping) {
-            Ok(choice) => pieces.push((piece, Layout::Chosen(choice))),
-            Err(missing) => return Ok(Err(missing)),
-        }
-    }
-    Ok(Ok(pieces))
+    pieces.extend(whole.finish()?.map(|piece| (piece, Layout::Chosen(Choice::whole_records(mapping)))));
+    Ok(pieces)
 }
 
 #[cfg(test)]

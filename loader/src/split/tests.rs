@@ -10,7 +10,7 @@ const MAX_DEPTH: usize = 2;
 
 /// What a part of this sketch loads.
 pub(crate) fn columns_of(mapping: &Mapping, sketch: &SketchNode) -> Arc<Columns> {
-    let choice = choose(mapping, sketch).expect("a choice").expect("one for all records");
+    let choice = choose(mapping, sketch).expect("one for all records");
     Arc::new(Columns::of(mapping, &Layout::Chosen(choice)))
 }
 
@@ -60,16 +60,18 @@ fn lines_of(piece: &Piece) -> Vec<String> {
 
 /// Splits as [`Splitter`] does, in memory.
 fn split(mapping: &Mapping, part: &Sketched) -> Vec<(Vec<String>, Layout)> {
-    if let Some(choice) = choose(mapping, &part.sketch).expect("a choice") {
+    if let Some(choice) = choose(mapping, &part.sketch) {
         return vec![(part.lines.clone(), Layout::Chosen(choice))];
     }
     let whole = stored(&part.lines);
     let lines = || Lines::new(Codec::Gzip, &whole.stored, whole.records).expect("gzip");
-    let commonest = match Tally::of(mapping, &mut lines()).expect("lines").expect("a choice").commonest() {
+    let tally = Tally::of(mapping, &mut lines(), true).expect("lines");
+    assert_eq!(tally.lacking, SketchNode::default(), "the mapping was grown by all of it");
+    let commonest = match tally.commonest(&mut SketchNode::default()) {
         (Some(only), true) => return vec![(part.lines.clone(), Layout::Chosen(only))],
         (commonest, _) => commonest,
     };
-    let pieces = write(mapping, &mut lines(), Codec::Gzip, commonest).expect("lines").expect("choices");
+    let pieces = write(mapping, &mut lines(), Codec::Gzip, commonest).expect("lines");
     pieces.into_iter().map(|(piece, layout)| (lines_of(&piece), layout)).collect()
 }
 
@@ -222,8 +224,8 @@ proptest! {
         let parts: Vec<Sketched> = records.iter().chain([&vec![one.clone()]]).map(|records| part(records)).collect();
         let mapping = grown(&parts.iter().collect::<Vec<_>>());
         let one = Record::read(one.as_bytes()).expect("a record");
-        let choice = needs(&mapping, &one.root).expect("a choice").choice;
-        match choose(&mapping, &one.root.sketch()).expect("a choice") {
+        let choice = needs(&mapping, &one.root).choice;
+        match choose(&mapping, &one.root.sketch()) {
             Some(chosen) => prop_assert_eq!(chosen, choice),
             None => prop_assert!(choice.keeps_record(), "only what has no column is left to the records"),
         }
@@ -235,7 +237,7 @@ proptest! {
         let mapping = grown(&parts.iter().collect::<Vec<_>>());
         for line in parts.iter().flat_map(|part| &part.lines) {
             let record = Record::read(line.as_bytes()).expect("a record");
-            let needs = needs(&mapping, &record.root).expect("a choice");
+            let needs = needs(&mapping, &record.root);
             let verbatim = copied(&mapping, line, &Layout::Chosen(needs.choice.clone()));
             let mut text = Vec::new();
             prop_assert!(rewrite::rewrite(&mapping, line.as_bytes(), &record, needs, &mut text));
@@ -277,7 +279,7 @@ fn simple() -> Mapping {
 
 fn rewritten(mapping: &Mapping, line: &str) -> Option<String> {
     let record = Record::read(line.as_bytes()).expect("a record");
-    let needs = needs(mapping, &record.root).expect("a choice");
+    let needs = needs(mapping, &record.root);
     let mut text = Vec::new();
     rewrite::rewrite(mapping, line.as_bytes(), &record, needs, &mut text)
         .then(|| String::from_utf8(text).expect("UTF-8"))
@@ -315,6 +317,28 @@ fn what_would_grow_beyond_copys_limits_is_kept_whole() {
         (lines.len(), choice.columns(&simple()).len())
     });
     assert_eq!(sizes.collect::<Vec<_>>(), [(2, 2), (1, 1)], "two records by columns, one as a whole");
+}
+
+#[test]
+fn what_the_mapping_lacks_is_told_by_path_and_type() {
+    let mapping = Mapping::new([column("o.n", "o_n", Kind::Smallint), column("s", "s", Kind::Varchar)]);
+    let lines = [r#"{"o":{"n":1}}"#, r#"{"o":{"n":0.5},"s":1}"#, r#"{"o":{"n":70000}}"#, r#"{"x":1}"#];
+    let part = part(&lines.map(str::to_owned));
+    let piece = stored(&part.lines);
+    let tally = |is_grown| {
+        let mut lines = Lines::new(Codec::Gzip, &piece.stored, piece.records).expect("gzip");
+        let mut lacking = SketchNode::default();
+        Tally::of(&mapping, &mut lines, is_grown).expect("lines").commonest(&mut lacking);
+        lacking
+    };
+    let lacking = tally(false);
+    assert!(lacking.collapsed, "x is in the whole record");
+    assert_eq!(lacking.keys["o"].keys["n"].types, Types::INTEGER | Types::DECIMAL);
+    assert_eq!(lacking.keys["s"].types, Types::INTEGER);
+    let rows = extend(&mapping, &Existing::new(), &[Seen { records: 0, node: &lacking }], MAX_DEPTH);
+    let names: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();
+    assert_eq!(names, ["s__bigint", "o_n__double", "_record"]);
+    assert!(tally(true).keys.is_empty(), "no variant could be made");
 }
 
 #[test]

@@ -11,7 +11,8 @@ pub(crate) fn reachable() -> String {
 /// What exists of an event's table, gate and ledger: one row per column, in order.
 pub(crate) fn columns_of(names: &Names, event: &EventName) -> String {
     format!(
-        "SELECT \"table_name\", \"column_name\", \"data_type\", \"character_maximum_length\" FROM svv_columns \
+        "SELECT \"table_name\", \"column_name\", \"data_type\", \"character_maximum_length\", \
+         \"numeric_precision\", \"numeric_scale\" FROM svv_columns \
          WHERE (\"table_schema\" = {} AND \"table_name\" = {}) OR (\"table_schema\" = {} AND \"table_name\" IN ({}, {})) \
          ORDER BY \"table_name\", \"ordinal_position\"",
         literal(&names.schema),
@@ -81,7 +82,7 @@ mod tests {
     fn one_question_tells_what_exists_of_an_event() {
         assert_eq!(
             columns_of(&names(), &EventName::of_type("x")),
-            r#"SELECT "table_name", "column_name", "data_type", "character_maximum_length" FROM svv_columns WHERE ("table_schema" = 'events' AND "table_name" = 'x') OR ("table_schema" = 'log_router' AND "table_name" IN ('gate_x', 'ledger_x')) ORDER BY "table_name", "ordinal_position""#
+            r#"SELECT "table_name", "column_name", "data_type", "character_maximum_length", "numeric_precision", "numeric_scale" FROM svv_columns WHERE ("table_schema" = 'events' AND "table_name" = 'x') OR ("table_schema" = 'log_router' AND "table_name" IN ('gate_x', 'ledger_x')) ORDER BY "table_name", "ordinal_position""#
         );
     }
 }

@@ -45,7 +45,7 @@ pub(crate) fn commit_mapping(
             "({event_literal}, {}, {}, {}, {size}, {variant_of}, {})",
             literal(&path_text(&column.path)),
             literal(&column.name),
-            literal(column.kind.name()),
+            literal(&column.kind.name()),
             version + 1
         )
     });
@@ -123,6 +123,10 @@ pub(crate) fn column_type(column: &Column) -> String {
         Kind::Timestamp => "TIMESTAMPTZ".to_owned(),
         Kind::Varchar => format!("VARCHAR({})", column.size),
         Kind::Super => "SUPER".to_owned(),
+        Kind::Smallint => "SMALLINT".to_owned(),
+        Kind::Integer => "INTEGER".to_owned(),
+        Kind::Decimal { precision, scale } => format!("DECIMAL({precision}, {scale})"),
+        Kind::Date => "DATE".to_owned(),
     }
 }
 

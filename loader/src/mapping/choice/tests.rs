@@ -8,12 +8,12 @@ fn names(mapping: &Mapping, choice: &Choice) -> Vec<String> {
 
 /// What all records of a part load; nothing where they differ.
 fn chosen(mapping: &Mapping, sketch: &SketchNode) -> Option<Vec<String>> {
-    choose(mapping, sketch).expect("a choice").map(|choice| names(mapping, &choice))
+    choose(mapping, sketch).map(|choice| names(mapping, &choice))
 }
 
 fn needed(mapping: &Mapping, record: &str) -> Vec<String> {
     let record = Record::read(record.as_bytes()).expect("a record");
-    names(mapping, &needs(mapping, &record.root).expect("a choice").choice)
+    names(mapping, &needs(mapping, &record.root).choice)
 }
 
 fn some(names: &[&str]) -> Option<Vec<String>> {
@@ -116,9 +116,10 @@ fn values_without_a_column_bring_the_whole_record() {
     assert_eq!(needed(&mapping, r#"{"a":1,"it's":"x"}"#), ["_record", "a"]);
     assert_eq!(needed(&mapping, r#"{"a":1,"it's":null}"#), ["a"]);
     assert_eq!(needed(&mapping, r#"{"a":"x"}"#), ["_record"], "no variant could be made");
-    let bare = Mapping::new([column("a", "a", Kind::Bigint)]);
-    let record = Record::read(br#"{"a":"x"}"#).expect("a record");
-    assert_eq!(needs(&bare, &record.root).err(), Some(NoRecordColumn));
+    let record = Record::read(br#"{"a":"x","b":1}"#).expect("a record");
+    let needs = needs(&mapping, &record.root);
+    assert_eq!(needs.lacking, [(vec!["a"], &record.root.keys[0].1)], "but a column could be");
+    assert!(needs.has_unmapped, "b");
 }
 
 #[test]
@@ -128,8 +129,7 @@ fn a_part_that_hides_its_keys_is_known_by_its_records_alone() {
     assert_eq!(chosen(&mapping, &hiding), None);
     let unmapped = Mapping::new([column("", "_record", Kind::Super)]);
     assert_eq!(chosen(&unmapped, &hiding), some(&["_record"]), "there are no other columns");
-    assert_eq!(choose(&Mapping::default(), &hiding), Err(NoRecordColumn));
-    assert_eq!(names(&mapping, &Choice::whole_records(&mapping).unwrap()), ["_record"]);
+    assert_eq!(names(&mapping, &Choice::whole_records(&mapping)), ["_record"]);
 }
 
 #[test]
@@ -147,4 +147,17 @@ fn parts_with_the_same_needs_make_the_same_choice() {
     let mapping = Mapping::new([column("a", "a", Kind::Bigint), column("b", "b", Kind::Bigint)]);
     let one = choose(&mapping, &sketch(&[("a", Types::INTEGER)]));
     assert_eq!(one, choose(&mapping, &sketch(&[("b", Types::BIGINT | Types::NULL)])));
+}
+
+#[test]
+fn what_fits_a_persons_column_only_the_records_know() {
+    let decimal = Kind::Decimal { precision: 5, scale: 2 };
+    let mut mapping = Mapping::new([column("d", "d", decimal), column("day", "day", Kind::Date)]);
+    mapping.add([variant("d", "d", "d__double", Kind::Double)]);
+    assert_eq!(chosen(&mapping, &sketch(&[("d", Types::INTEGER)])), None);
+    assert_eq!(chosen(&mapping, &sketch(&[("d", Types::NULL)])), some(&["d", "day"]));
+    assert_eq!(needed(&mapping, r#"{"d":12.5,"day":"2025-06-01"}"#), ["d", "day"]);
+    assert_eq!(needed(&mapping, r#"{"d":0.125}"#), ["day", "d__double"]);
+    let record = Record::read(br#"{"day":"tomorrow"}"#).expect("a record");
+    assert_eq!(needs(&mapping, &record.root).lacking[0].0, ["day"]);
 }

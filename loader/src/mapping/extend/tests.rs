@@ -199,7 +199,22 @@ fn every_part_finds_its_columns_in_what_the_batch_added() {
     ];
     let mapping = Mapping::new(extended(&Mapping::default(), &[], &parts));
     for (_, part) in &parts {
-        assert!(choose(&mapping, part).is_ok(), "{part:?}");
+        let needs_record = choose(&mapping, part).is_none_or(|choice| choice.keeps_record());
+        assert!(!needs_record || mapping.has(RECORD_COLUMN), "{part:?}");
     }
     assert!(extended(&mapping, &[], &parts).is_empty(), "what was added suffices");
+}
+
+#[test]
+fn a_persons_narrow_column_is_used_and_gets_a_variant_once_a_value_does_not_fit() {
+    let decimal = Kind::Decimal { precision: 8, scale: 2 };
+    let existing = [("amount", Some(decimal)), ("day", Some(Kind::Date)), ("id", Some(Kind::Integer))];
+    let part = [("amount", Types::DECIMAL), ("day", Types::STRING | Types::TIMESTAMP), ("id", Types::BOOLEAN)];
+    let columns = extended(&Mapping::default(), &existing, &[(1, sketch(&part))]);
+    assert_eq!(names(&columns), [("amount", decimal), ("day", Kind::Date), ("id__boolean", Kind::Boolean)]);
+    let mapping = Mapping::new(columns);
+    assert!(extended(&mapping, &[], &[(1, sketch(&[("amount", Types::LONG_DECIMAL)]))]).is_empty(), "it may fit");
+    let misfits = sketch(&[("amount", Types::LONG_DECIMAL), ("day", Types::TIMESTAMP)]);
+    let expected = [("amount__number", Kind::Number), ("day__timestamp", Kind::Timestamp)];
+    assert_eq!(names(&extended(&mapping, &[], &[(0, misfits)])), expected);
 }
