@@ -132,7 +132,8 @@ fn listing_failed(bucket: &str, prefix: &str, error: SdkError<ListObjectsV2Error
     AwsError::new("ListObjectsV2", format!("s3://{bucket}/{prefix}"), error)
 }
 
-/// Whether there is an object of this key.
+/// Whether there is an object of this key. HEAD's answers have no body, so "no" may be a proxy's word: it must not cost
+/// anything.
 pub async fn exists(s3: &Client, bucket: &str, key: &str) -> Result<bool, AwsError> {
     match s3.head_object().bucket(bucket).key(key).send().await {
         Ok(_) => Ok(true),
@@ -150,7 +151,7 @@ pub async fn get_with_etag(s3: &Client, bucket: &str, key: &str) -> Result<Optio
         Ok(response) => response,
         Err(error) => {
             let error = AwsError::new("GetObject", on(), error);
-            return if error.is_not_found() { Ok(None) } else { Err(error) };
+            return if error.is_no_such_object() { Ok(None) } else { Err(error) };
         }
     };
     let etag = response.e_tag.unwrap_or_default();
@@ -176,8 +177,8 @@ pub async fn put_if_unchanged(
         Ok(written) => Ok(Some(written.e_tag.unwrap_or_default())),
         Err(error) => {
             let error = AwsError::new("PutObject", format!("s3://{bucket}/{key}"), error);
-            // 412: it changed; 409: it is being written; 404: it is gone (S3 user guide, conditional-writes).
-            if matches!(error.status, Some(404 | 409 | 412)) && error.code.as_deref() != Some("NoSuchBucket") {
+            // It changed, it is gone, or it is being written (S3 user guide, conditional-writes).
+            if error.is_precondition_failed() || error.is_no_such_object() || error.status == Some(409) {
                 return Ok(None);
             }
             Err(error)

@@ -245,8 +245,7 @@ async fn announce(
     let is_owed = |sealed: &EventName, since: u32| sealed == event && loaded.is_none_or(|loaded| loaded < since);
     // A person waits for it: as if it had just arrived.
     let requests = of_seal(&seal, &keys.seal(source_id, seal.generation), is_owed, Lane::Live);
-    let bodies: Vec<String> = requests.into_iter().map(|request| request.body).collect();
-    let count = bodies.len() as u64;
-    queue.send_all(bodies).await?;
-    Ok(count)
+    let announced = requests.len() as u64;
+    queue.send_all(requests.into_iter().map(|request| request.body)).await?;
+    Ok(announced)
 }

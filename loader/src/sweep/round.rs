@@ -161,7 +161,7 @@ impl<'a> Round<'a> {
                 self.progress.seals.fetch_add(1, Ordering::Relaxed);
                 Ok(Some(sealed))
             }
-            Err(SealReadError::Aws(error)) if !error.is_not_found() => Err(error.into()),
+            Err(SealReadError::Aws(error)) if !error.is_no_such_object() => Err(error.into()),
             Err(error) => {
                 let why = chain(&error);
                 tracing::error!(why, "a seal cannot be used: what it names cannot be loaded");
