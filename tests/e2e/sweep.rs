@@ -360,11 +360,17 @@ async fn a_ledger_that_cannot_be_read_holds_no_other_table_up() {
     stack.put_lines("2", lines).await;
     stack.route().await;
     take(&stack, "routed-parts").await;
+    let old = OffsetDateTime::now_utc() - 20 * DAY;
+    let seals = stack.seals().await;
+    backdate(&stack, seals.iter().find(|seal| seal.source.key == "2").expect("sealed"), old, old).await;
     let report = sweep(&stack).await;
     let of = |event: &str| report.events.get(&common::event_name::EventName::of_type(event)).copied();
     assert_eq!((of("a"), of("b")), (Some(owed(0, 0, 0, 2)), Some(owed(1, 1, 0, 0))));
     stack.query("ALTER TABLE log_router.ledger_a RENAME COLUMN lost TO source_id").await;
     assert_eq!(sweep(&stack).await.total(), owed(2, 2, 0, 0), "its day stayed open");
+    for body in take(&stack, "routed-parts-backfill").await {
+        stack.send("routed-parts", &body).await;
+    }
     stack.load().await.expect("loaded");
     assert_eq!(stack.table_counts().await, BTreeMap::from([("a".to_owned(), 2), ("b".to_owned(), 2)]));
 }
