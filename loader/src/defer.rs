@@ -59,6 +59,6 @@ pub(crate) async fn deliveries(loader: &Loader, deliveries: Vec<(String, Deliver
     for looked in looks.join_all().await {
         sort(looked);
     }
-    settle::deliveries(&loader.queue, deferred, &Fate::Delete).await;
-    settle::deliveries(&loader.queue, returned, &Fate::Return { after: RETURNED }).await;
+    settle::deliveries(deferred, &Fate::Delete).await;
+    settle::deliveries(returned, &Fate::Return { after: RETURNED }).await;
 }

@@ -5,24 +5,30 @@
 //! in Redshift; everything held in this process may be lost at any time.
 
 mod actual;
+mod away;
 mod batch;
 mod bookkeeping;
+mod budget;
 pub mod cli;
+mod commits;
 mod contents;
 mod copy_inputs;
 mod defer;
 mod groups;
+mod lanes;
 mod ledger;
 mod load;
 mod mapping;
 mod pause;
 mod pending;
 mod pieces;
+mod queues;
 mod receive;
 mod record;
 mod repair;
 mod schema;
 mod settle;
+mod share;
 mod split;
 mod sql;
 mod start;
@@ -30,6 +36,7 @@ mod step;
 mod stopped;
 mod sweep;
 mod table;
+mod ticks;
 mod transaction;
 mod upkeep;
 mod verdict;
@@ -41,10 +48,11 @@ pub use sweep::{Owed, Report};
 pub use upkeep::{FailedRequest, Redriven, Selection, Swept, UpkeepError, failed, redrive, sweep};
 
 use crate::sweep::schedule::Schedule;
+use commits::Commits;
 use common::aws_error::AwsError;
 use common::clients::Clients;
-use common::queue::Queue;
 use common::settings::Settings;
+use queues::Queues;
 use sql::Names;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -57,7 +65,8 @@ use warehouse::Warehouse;
 struct Loader {
     settings: Settings,
     names: Names,
-    queue: Queue,
+    queues: Queues,
+    commits: Commits,
     s3: aws_sdk_s3::Client,
     warehouse: Warehouse,
     shutdown: CancellationToken,
@@ -113,10 +122,19 @@ pub async fn run(
     until_idle: Option<Duration>,
     shutdown: CancellationToken,
 ) -> Result<Summary, RunError> {
-    let (queue, warehouse, names) = start::open(settings, clients).await.map_err(RunError::Start)?;
-    let sweeper = start::sweeper(settings, clients, &queue, &warehouse, &names).await.map_err(RunError::Start)?;
-    tracing::info!(queue = queue.name(), schema = names.schema, "loading");
+    let (queues, warehouse, names) = start::open(settings, clients).await.map_err(RunError::Start)?;
+    let sweeper =
+        start::sweeper(settings, clients, queues.live(), &warehouse, &names).await.map_err(RunError::Start)?;
+    tracing::info!(queue = queues.live().name(), schema = names.schema, "loading");
     let sweeps = Schedule::start(sweeper, settings.sweep.every, shutdown.clone());
-    let loader = Loader { settings: settings.clone(), names, queue, s3: clients.s3.clone(), warehouse, shutdown };
+    let loader = Loader {
+        settings: settings.clone(),
+        names,
+        queues,
+        commits: Commits::new(settings.loader.max_commits_per_minute),
+        s3: clients.s3.clone(),
+        warehouse,
+        shutdown,
+    };
     receive::run(Arc::new(loader), sweeps, until_idle).await
 }

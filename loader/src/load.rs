@@ -15,9 +15,10 @@ use crate::schema::{Schema, SchemaError};
 use crate::split::{File, SplitError, Splitter};
 use crate::sql::load::{Copy, LedgerRow};
 use crate::table::Table;
-use crate::transaction::{Plan, Role, Transaction};
+use crate::transaction::{Plan, Role, TablePlan, Transaction};
 use crate::verdict::{self, Class};
 use crate::warehouse::WarehouseError;
+use common::event_name::EventName;
 use common::load_request::LoadRequest;
 use common::seal::Part;
 use common::sketch::SketchNode;
@@ -82,7 +83,12 @@ pub(crate) async fn load<D>(loader: &Loader, table: &mut Table, members: Vec<Mem
     }
 }
 
-async fn ask<D>(loader: &Loader, table: &mut Table, members: &[Member<D>]) -> Result<ledger::Loaded, LoadFailure> {
+/// Asks the ledger which of the members are loaded; reads the table's schema first if it is not known.
+pub(crate) async fn ask<D>(
+    loader: &Loader,
+    table: &mut Table,
+    members: &[Member<D>],
+) -> Result<ledger::Loaded, LoadFailure> {
     let Loader { warehouse, names, .. } = loader;
     if table.schema.is_none() {
         table.is_fresh = true;
@@ -92,6 +98,26 @@ async fn ask<D>(loader: &Loader, table: &mut Table, members: &[Member<D>]) -> Re
 }
 
 async fn submit<D>(loader: &Loader, table: &mut Table, members: &[Member<D>]) -> Result<u64, LoadFailure> {
+    let mut files = files(loader, table, members).await?;
+    // Once, as a rule: what COPY refuses is taken out, and the rest tried again.
+    let mut rejected = Rejected::default();
+    for _ in 0..REPAIRS_MAX {
+        match transact(loader, table, members, &files, &rejected).await {
+            // A refusal may come from what was remembered of the schema: that is read anew before records are blamed.
+            Err(Refused { group: Some(group), .. })
+                if table.is_fresh && repair(loader, table, members, &group, &mut files, &mut rejected).await? => {}
+            ended => return ended.map_err(|refused| refused.failure),
+        }
+    }
+    transact(loader, table, members, &files, &rejected).await.map_err(|refused| refused.failure)
+}
+
+/// Makes the table fit for these members, and tells what each of their parts loads as. [`ask`] comes before.
+pub(crate) async fn files<D>(
+    loader: &Loader,
+    table: &mut Table,
+    members: &[Member<D>],
+) -> Result<Vec<Vec<File>>, LoadFailure> {
     let Loader { warehouse, names, settings, s3, .. } = loader;
     let (bucket, max_depth) = (&settings.routed.bucket, settings.loader.max_depth);
 
@@ -108,27 +134,15 @@ async fn submit<D>(loader: &Loader, table: &mut Table, members: &[Member<D>]) ->
 
     // What each part loads as, by a mapping that holds all of it. What sketches could not promise, the records tell.
     let mut found: Vec<SketchNode> = Vec::new();
-    let mut files = loop {
+    loop {
         match splitter(schema.mapping.clone(), !found.is_empty()).files(&contents).await {
             Err(SplitError::Lacking(lacking)) if found.len() < SPLITS_MAX => found.push(*lacking),
-            files => break files?,
+            files => return Ok(files?),
         }
         let misfits = found.iter().map(|node| Seen { records: 0, node });
         let seen: Vec<Seen<'_>> = seen(&contents).into_iter().chain(misfits).collect();
         schema.grow(warehouse, names, &event, &seen, max_depth).await?;
-    };
-
-    // Once, as a rule: what COPY refuses is taken out, and the rest tried again.
-    let mut rejected = Rejected::default();
-    for _ in 0..REPAIRS_MAX {
-        match transact(loader, table, members, &files, &rejected).await {
-            // A refusal may come from what was remembered of the schema: that is read anew before records are blamed.
-            Err(Refused { group: Some(group), .. })
-                if table.is_fresh && repair(loader, table, members, &group, &mut files, &mut rejected).await? => {}
-            ended => return ended.map_err(|refused| refused.failure),
-        }
     }
-    transact(loader, table, members, &files, &rejected).await.map_err(|refused| refused.failure)
 }
 
 /// What the parts of these requests show; a request without parts shows nothing.
@@ -153,59 +167,14 @@ async fn transact<D>(
     files: &[Vec<File>],
     rejected: &Rejected,
 ) -> Result<u64, Refused> {
-    let Loader { warehouse, names, settings, s3, .. } = loader;
-    let (event, bucket) = (&table.event, &settings.routed.bucket);
-    let schema = table.schema.as_ref().expect("the ledger was asked through it");
-    let clock = Instant::now();
-    let batch = new_name("b");
-
-    let mut rows = Vec::with_capacity(members.len());
-    for (at, (member, files)) in members.iter().zip(files).enumerate() {
-        let row = ledger_row(member, rejected.of(at), rejected.key(at));
-        check_counts(&row, files, member.request())?;
-        rows.push(row);
-    }
-
-    // What COPY reads, before the transaction.
-    let mut groups = groups::group(files.iter().flatten())?;
-    let mut inputs = Vec::with_capacity(groups.len());
-    for group in &groups {
-        let written = copy_inputs::write(s3, bucket, &settings.keys, event, group).await;
-        inputs.push(written.map_err(|error| LoadFailure::aws(&error, Blame::Table))?);
-    }
-
-    // The transaction.
-    let plan = Plan {
-        batch: &batch,
-        event,
-        rows,
-        copies: groups
-            .iter()
-            .zip(&inputs)
-            .map(|(group, inputs)| copy(group, inputs, &settings.loader.iam_role))
-            .collect(),
-        has_table: schema.has_table(),
-        timeout: settings.loader.statement_timeout,
-        started_at: OffsetDateTime::now_utc(),
-    };
-    let transaction = Transaction::new(names, &plan);
-    match warehouse.batch(&batch, transaction.statements.clone()).await {
+    let (clock, batch) = (Instant::now(), new_name("b"));
+    let mut prepared = prepare(loader, table, members, files, rejected).await?;
+    match commit(loader, &batch, vec![prepared.plan(loader, &table.event)]).await {
         Ok(()) => {
-            let parts: usize = plan.rows.iter().map(|row| row.parts).sum();
-            let rows: u64 = plan.rows.iter().map(|row| row.rows).sum();
-            tracing::info!(
-                event = event.as_str(),
-                requests = members.len(),
-                parts,
-                rows,
-                bytes = members.iter().map(|member| member.request().bytes()).sum::<u64>(),
-                seconds = clock.elapsed().as_millis() as f64 / 1000.0,
-                batch,
-                "loaded"
-            );
+            let rows = prepared.tell_loaded(&table.event, members, &batch, clock);
             if rejected.records() > 0 {
                 tracing::warn!(
-                    event = event.as_str(),
+                    event = table.event.as_str(),
                     records = rejected.records(),
                     columns = rejected.summary(),
                     batch,
@@ -214,24 +183,100 @@ async fn transact<D>(
             }
             Ok(rows)
         }
-        Err(error) => {
-            if matches!(error, WarehouseError::Unanswered { .. }) {
-                // Nothing of this batch is submitted again while a statement of its name may still commit. Where that
-                // cannot be told, the guard stands in: whoever loads these sources next finds out.
-                tokio::select! {
-                    () = warehouse.wait_for_named(&batch, settings.loader.statement_timeout) => {}
-                    () = loader.shutdown.cancelled() => {}
-                }
-            }
-            let failure = LoadFailure::of_transaction(&transaction, &error);
-            let entry = match &error {
-                WarehouseError::Failed(failed) if failure.class == Class::Data => failed.entry,
-                _ => None,
-            };
-            let copy = entry.and_then(|entry| transaction.copy(entry));
-            Err(Refused { failure, group: copy.map(|copy| groups.swap_remove(copy)) })
+        Err(Uncommitted { failure, copy, .. }) => {
+            Err(Refused { failure, group: copy.map(|copy| prepared.groups.swap_remove(copy)) })
         }
     }
+}
+
+/// A table's part in a transaction, with all in place that COPY reads.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    rows: Vec<LedgerRow>,
+    pub(crate) groups: Vec<Group>,
+    /// One per group.
+    inputs: Vec<CopyInputs>,
+    has_table: bool,
+}
+
+/// Checks what is to be loaded, and writes what COPY reads beside it.
+pub(crate) async fn prepare<D>(
+    loader: &Loader,
+    table: &Table,
+    members: &[Member<D>],
+    files: &[Vec<File>],
+    rejected: &Rejected,
+) -> Result<Prepared, LoadFailure> {
+    let Loader { settings, s3, .. } = loader;
+    let schema = table.schema.as_ref().expect("the ledger was asked through it");
+    let mut rows = Vec::with_capacity(members.len());
+    for (at, (member, files)) in members.iter().zip(files).enumerate() {
+        let row = ledger_row(member, rejected.of(at), rejected.key(at));
+        check_counts(&row, files, member.request())?;
+        rows.push(row);
+    }
+    let groups = groups::group(files.iter().flatten())?;
+    let mut inputs = Vec::with_capacity(groups.len());
+    for group in &groups {
+        let written = copy_inputs::write(s3, &settings.routed.bucket, &settings.keys, &table.event, group).await;
+        inputs.push(written.map_err(|error| LoadFailure::aws(&error, Blame::Table))?);
+    }
+    Ok(Prepared { rows, groups, inputs, has_table: schema.has_table() })
+}
+
+impl Prepared {
+    pub(crate) fn plan<'a>(&'a self, loader: &'a Loader, event: &'a EventName) -> TablePlan<'a> {
+        let iam_role = &loader.settings.loader.iam_role;
+        let copies = self.groups.iter().zip(&self.inputs).map(|(group, inputs)| copy(group, inputs, iam_role));
+        TablePlan { event, rows: self.rows.clone(), copies: copies.collect(), has_table: self.has_table }
+    }
+
+    /// Tells of the committed load, and how many rows it brought the table.
+    pub(crate) fn tell_loaded<D>(&self, event: &EventName, members: &[Member<D>], batch: &str, clock: Instant) -> u64 {
+        let rows = self.rows.iter().map(|row| row.rows).sum();
+        tracing::info!(
+            event = event.as_str(),
+            requests = members.len(),
+            parts = self.rows.iter().map(|row| row.parts).sum::<usize>(),
+            rows,
+            bytes = members.iter().map(|member| member.request().bytes()).sum::<u64>(),
+            seconds = clock.elapsed().as_millis() as f64 / 1000.0,
+            batch,
+            "loaded"
+        );
+        rows
+    }
+}
+
+/// A transaction that did not commit, as far as is known.
+#[derive(Debug)]
+pub(crate) struct Uncommitted {
+    pub(crate) failure: LoadFailure,
+    /// Whose statement failed, where a statement of one table did.
+    pub(crate) event: Option<EventName>,
+    /// Which of the transaction's COPYs refused its data, if that is why.
+    copy: Option<usize>,
+}
+
+/// The transaction: of one table, or of several in the order of their names.
+pub(crate) async fn commit(loader: &Loader, batch: &str, tables: Vec<TablePlan<'_>>) -> Result<(), Uncommitted> {
+    let Loader { warehouse, names, settings, .. } = loader;
+    let timeout = settings.loader.statement_timeout;
+    let transaction = Transaction::new(names, &Plan { batch, tables, timeout, started_at: OffsetDateTime::now_utc() });
+    let Err(error) = warehouse.batch(batch, transaction.statements.clone()).await else { return Ok(()) };
+    if matches!(error, WarehouseError::Unanswered { .. }) {
+        // Nothing of this batch is submitted again while a statement of its name may still commit. Where that
+        // cannot be told, the guard stands in: whoever loads these sources next finds out.
+        loader.shutdown.run_until_cancelled(warehouse.wait_for_named(batch, timeout)).await;
+    }
+    let failure = LoadFailure::of_transaction(&transaction, &error);
+    let entry = match &error {
+        WarehouseError::Failed(failed) => failed.entry,
+        _ => None,
+    };
+    let event = entry.and_then(|entry| transaction.event(entry)).cloned();
+    let copy = entry.filter(|_| failure.class == Class::Data).and_then(|entry| transaction.copy(entry));
+    Err(Uncommitted { failure, event, copy })
 }
 
 /// The request's own row, whatever became of its parts.

@@ -1,218 +1,245 @@
-//! Requests that wait for their table's next load, and which table is due. Pure: time is passed in.
+//! Requests that wait for their table's next load, and what is loaded next. Pure: time is passed in.
 //!
-//! Bounds: at most [`HELD_MAX`] requests and [`HELD_MAX_BYTES`] of message text over all tables, at most
-//! twice `flush_parts` requests of one table. What is handed out is at most `workers` times
-//! [`BATCH_MAX_BYTES`] of text.
+//! One table loads once at a time, and each load is of one lane. Within a lane the most urgent table goes first
+//! (`waiting.rs`), between lanes live data, with a share kept for backfill (`lanes.rs`). Quiet tables that are due
+//! at about the same time share a load.
+//!
+//! Bounds: [`HELD_MAX`] requests and [`HELD_MAX_BYTES`] of message text per lane over all tables; of one table and
+//! lane twice `flush_parts` requests, and text for little more than one load. What is handed out is at most `workers`
+//! times 16 MiB of text.
 
-mod aged;
+mod table;
+mod waiting;
 
 use crate::batch::Held;
+use crate::budget::Budget;
+use crate::lanes::{PerLane, Turns};
 use common::event_name::EventName;
+use common::load_request::Lane;
 use common::settings::TableSettings;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
+use table::{Table, Turn};
 use tokio::time::Instant;
+use waiting::Waiting;
 
-/// Requests held over all tables.
-const HELD_MAX: usize = 20_000;
+/// Requests held over all tables, live and backfill: together with what was returned for later they stay below the
+/// 120,000 messages that SQS lets a queue have in flight (SQS developer guide, quotas-messages).
+const HELD_MAX: PerLane<usize> = PerLane::new(20_000, 5_000);
 
 /// Message text held over all tables. A parsed sketch takes several times its text.
-const HELD_MAX_BYTES: usize = 64 << 20;
+const HELD_MAX_BYTES: PerLane<usize> = PerLane::new(64 << 20, 16 << 20);
 
-/// Requests of one load: keeps its guards and ledger rows within one transaction.
-const BATCH_MAX: usize = 2_000;
-
-/// Message text of one load: with the settings' `workers`, what is in work is bounded too.
-const BATCH_MAX_BYTES: usize = 16 << 20;
-
-/// Requests a table may always hold, however small its `flush_parts`.
-const TABLE_MIN: usize = 100;
+/// Most tables in one transaction: six statements for each and three for all are 39 of the 40 that one batch of the
+/// Data API may have.
+pub(crate) const SHARING_MAX: usize = 6;
 
 /// All waiting requests. `D` is a delivery.
 #[derive(Debug)]
 pub(crate) struct Pending<D> {
-    tables: BTreeMap<EventName, Queue<D>>,
-    held: usize,
-    held_bytes: usize,
+    tables: BTreeMap<EventName, Table<D>>,
+    held: PerLane<Size>,
     /// Whatever was received until then is due, young or not.
-    flushed: Option<Instant>,
+    flushed: PerLane<Option<Instant>>,
+    turns: Turns,
 }
 
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Size {
+    requests: usize,
+    text_bytes: usize,
+}
+
+/// What goes into one load transaction.
 #[derive(Debug)]
-struct Queue<D> {
-    settings: TableSettings,
-    waiting: VecDeque<Held<D>>,
-    /// Requests that failed alone: each is tried alone again.
-    suspects: VecDeque<(Instant, Vec<Held<D>>)>,
-    /// Innocents get their turn between two suspects.
-    innocents_first: bool,
-    /// One load per table at a time.
-    is_loading: bool,
-    /// Nothing before then: the last load had to wait.
-    not_before: Option<Instant>,
+pub(crate) struct Load<D> {
+    pub(crate) lane: Lane,
+    /// One table, or several quiet ones; never none.
+    pub(crate) tables: Vec<(EventName, Vec<Held<D>>)>,
+}
+
+/// What a load left of one table.
+#[derive(Debug)]
+pub(crate) struct Left<D> {
+    /// To wait again, all together.
+    pub(crate) again: Vec<Held<D>>,
+    /// Each to be tried alone, from its time on.
+    pub(crate) alone: Vec<(Instant, Vec<Held<D>>)>,
+    /// Nothing of the table before then: the load had to wait.
+    pub(crate) not_before: Option<Instant>,
+    /// Whether its next load may be shared with other tables.
+    pub(crate) may_share: bool,
+}
+
+impl<D> Left<D> {
+    pub(crate) fn nothing() -> Self {
+        Self { again: Vec::new(), alone: Vec::new(), not_before: None, may_share: true }
+    }
 }
 
 impl<D> Pending<D> {
     pub(crate) fn new() -> Self {
-        Self { tables: BTreeMap::new(), held: 0, held_bytes: 0, flushed: None }
+        Self { tables: BTreeMap::new(), held: PerLane::default(), flushed: PerLane::default(), turns: Turns::default() }
     }
 
     /// Whether another receive may be started.
-    pub(crate) fn has_room(&self) -> bool {
-        self.held < HELD_MAX && self.held_bytes < HELD_MAX_BYTES
+    pub(crate) fn has_room(&self, lane: Lane) -> bool {
+        let held = self.held.get(lane);
+        held.requests < *HELD_MAX.get(lane) && held.text_bytes < *HELD_MAX_BYTES.get(lane)
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.held == 0
+    /// Requests that wait.
+    pub(crate) fn held(&self) -> usize {
+        self.held.get(Lane::Live).requests + self.held.get(Lane::Backfill).requests
     }
 
     /// Takes a request in, or gives it back where its table holds enough already.
     pub(crate) fn accept(
         &mut self,
         one: Held<D>,
+        lane: Lane,
         settings: impl Fn(&EventName) -> TableSettings,
     ) -> Result<(), Held<D>> {
-        let queue = self.queue(&one.request.event, settings);
-        if queue.waiting.len() >= (2 * queue.settings.flush_parts).max(TABLE_MIN) {
-            return Err(one);
+        let (event, size) = (&one.request.event, Size { requests: 1, text_bytes: one.text_bytes });
+        if !self.tables.contains_key(event) {
+            self.tables.insert(event.clone(), Table::new(settings(event)));
         }
-        let text_bytes = one.text_bytes;
-        queue.waiting.push_back(one);
-        self.held += 1;
-        self.held_bytes += text_bytes;
+        let Some(table) = self.tables.get_mut(event) else { return Err(one) };
+        table.accept(one, lane)?;
+        self.held.get_mut(lane).add(size);
         Ok(())
     }
 
-    /// Everything received until `now` is due.
-    pub(crate) fn flush(&mut self, now: Instant) {
-        self.flushed = Some(now);
+    /// Everything of this lane received until `now` is due.
+    pub(crate) fn flush(&mut self, lane: Lane, now: Instant) {
+        *self.flushed.get_mut(lane) = Some(now);
     }
 
-    /// The next load: of all due tables the one that waits longest. Its requests leave, its table is loading.
-    pub(crate) fn take_due(&mut self, now: Instant) -> Option<(EventName, Vec<Held<D>>)> {
-        let flushed = self.flushed;
-        let due = self.tables.iter().filter_map(|(event, queue)| Some((queue.due_since(now, flushed)?, event)));
-        let event = due.min()?.1.clone();
-        let taken = self.tables.get_mut(&event)?.take(now);
-        self.held -= taken.len();
-        self.held_bytes -= text_bytes(&taken);
-        Some((event, taken))
-    }
-
-    /// When the next table becomes due, if nothing else happens.
-    pub(crate) fn next_due(&self) -> Option<Instant> {
-        self.tables.values().filter_map(Queue::next_due).min()
-    }
-
-    /// The table's load is over. What is left waits again: `again` together, each of `alone` from its time on.
-    pub(crate) fn put_back(
-        &mut self,
-        event: &EventName,
-        again: Vec<Held<D>>,
-        alone: Vec<(Instant, Vec<Held<D>>)>,
-        not_before: Option<Instant>,
-    ) {
-        let Some(queue) = self.tables.get_mut(event) else { return };
-        queue.is_loading = false;
-        queue.not_before = not_before;
-        for held in std::iter::once(&again).chain(alone.iter().map(|(_, held)| held)) {
-            self.held += held.len();
-            self.held_bytes += text_bytes(held);
+    /// The next load, if something is due and the budget has a commit for it. Its requests leave, its tables are
+    /// loading. `backfill`: whether it may be a load of backfill.
+    pub(crate) fn take_due(&mut self, now: Instant, budget: &mut Budget, backfill: bool) -> Option<Load<D>> {
+        if budget.next(now) > now {
+            return None;
         }
-        for one in again.into_iter().rev() {
-            queue.waiting.push_front(one);
+        let (event, turn) = self.next_turn(now, backfill)?;
+        budget.take(now);
+        let lane = turn.lane;
+        let may_share = self.tables.get(&event).is_some_and(|table| table.may_share(lane));
+        let others = if may_share { self.others(&event, lane, now) } else { Vec::new() };
+        let mut tables = Vec::with_capacity(1 + others.len());
+        for (event, is_contested) in
+            std::iter::once((event, turn.is_contested)).chain(others.into_iter().map(|event| (event, false)))
+        {
+            let Some(table) = self.tables.get_mut(&event) else { continue };
+            let taken = table.take(lane, is_contested, now);
+            self.held.get_mut(lane).subtract(Size::of(&taken));
+            tables.push((event, taken));
         }
-        for one in alone {
-            queue.suspects.push_back(one);
-            queue.innocents_first = true;
+        Some(Load { lane, tables })
+    }
+
+    /// When there may be something to load, if nothing else happens.
+    pub(crate) fn next_due(&self, now: Instant, budget: &Budget, backfill: bool) -> Option<Instant> {
+        let due = self.tables.values().filter_map(|table| table.next_due(now, &self.flushed, backfill)).min()?;
+        Some(due.max(budget.next(now)))
+    }
+
+    /// The table's load is over.
+    pub(crate) fn put_back(&mut self, event: &EventName, left: Left<D>) {
+        let Some(table) = self.tables.get_mut(event) else { return };
+        let mut size = Size::of(&left.again);
+        for (_, held) in &left.alone {
+            size.add(Size::of(held));
+        }
+        if let Some(lane) = table.put_back(left) {
+            self.held.get_mut(lane).add(size);
         }
     }
 
     /// Gives up everything of one table.
     pub(crate) fn drain(&mut self, event: &EventName) -> Vec<Held<D>> {
-        let Some(queue) = self.tables.get_mut(event) else { return Vec::new() };
-        let all: Vec<_> = queue.waiting.drain(..).chain(queue.suspects.drain(..).flat_map(|(_, held)| held)).collect();
-        self.held -= all.len();
-        self.held_bytes -= text_bytes(&all);
-        all
+        let Some(table) = self.tables.get_mut(event) else { return Vec::new() };
+        give_up(table, &mut self.held, Waiting::drain)
     }
 
     /// Gives up everything.
     pub(crate) fn drain_all(&mut self) -> Vec<Held<D>> {
-        let events: Vec<EventName> = self.tables.keys().cloned().collect();
-        events.iter().flat_map(|event| self.drain(event)).collect()
+        let Self { tables, held, .. } = self;
+        tables.values_mut().flat_map(|table| give_up(table, held, Waiting::drain)).collect()
     }
 
-    fn queue(&mut self, event: &EventName, settings: impl Fn(&EventName) -> TableSettings) -> &mut Queue<D> {
-        self.tables.entry(event.clone()).or_insert_with(|| Queue {
-            settings: settings(event),
-            waiting: VecDeque::new(),
-            suspects: VecDeque::new(),
-            innocents_first: false,
-            is_loading: false,
-            not_before: None,
-        })
+    /// Gives up what was received before then.
+    pub(crate) fn drain_received_before(&mut self, limit: Instant) -> Vec<Held<D>> {
+        let Self { tables, held, .. } = self;
+        let old = |waiting: &mut Waiting<D>| waiting.drain_received_before(limit);
+        tables.values_mut().flat_map(|table| give_up(table, held, old)).collect()
+    }
+
+    fn next_turn(&mut self, now: Instant, backfill: bool) -> Option<(EventName, Turn)> {
+        let mut best: PerLane<Option<(&EventName, Turn)>> = PerLane::default();
+        for (event, table) in &self.tables {
+            let Some(turn) = table.turn(now, &self.flushed, backfill) else { continue };
+            let best = best.get_mut(turn.rank);
+            if best.is_none_or(|(_, other)| turn.urgency > other.urgency) {
+                *best = Some((event, turn));
+            }
+        }
+        let wants = |lane| best.get(lane).is_some();
+        let rank = match (wants(Lane::Live), wants(Lane::Backfill)) {
+            (true, true) => self.turns.next(),
+            (true, false) => Lane::Live,
+            (false, _) => Lane::Backfill,
+        };
+        let (event, turn) = (*best.get(rank))?;
+        let event = event.clone();
+        self.turns.went(rank, wants(Lane::Live) && wants(Lane::Backfill));
+        Some((event, turn))
+    }
+
+    /// Other quiet tables that go along, the most urgent ones.
+    fn others(&self, first: &EventName, lane: Lane, now: Instant) -> Vec<EventName> {
+        let flushed = *self.flushed.get(lane);
+        let quiet = self.tables.iter().filter(|(event, _)| *event != first);
+        let quiet = quiet.filter_map(|(event, table)| Some((event, table.goes_along(lane, now, flushed)?)));
+        let mut quiet: Vec<(&EventName, f64)> = quiet.collect();
+        quiet.sort_by(|(_, a), (_, b)| b.total_cmp(a));
+        quiet.into_iter().take(SHARING_MAX - 1).map(|(event, _)| event.clone()).collect()
     }
 }
 
-impl<D> Queue<D> {
-    /// Since when the table could have been loaded, if it is due.
-    fn due_since(&self, now: Instant, flushed: Option<Instant>) -> Option<Instant> {
-        if self.is_loading || self.not_before.is_some_and(|from| from > now) {
-            return None;
-        }
-        let suspect = self.suspects.front().map(|(from, _)| *from).filter(|from| *from <= now);
-        let oldest = self.waiting.front().map(|one| one.received);
-        let due = oldest.filter(|oldest| {
-            // A suspect hurries the innocents: they load before it is tried again.
-            suspect.is_some()
-                || flushed.is_some_and(|until| *oldest <= until)
-                || now.duration_since(*oldest) >= self.settings.flush_age
-                || self.is_full()
-        });
-        due.into_iter().chain(suspect).min()
+fn give_up<D>(
+    table: &mut Table<D>,
+    held: &mut PerLane<Size>,
+    mut what: impl FnMut(&mut Waiting<D>) -> Vec<Held<D>>,
+) -> Vec<Held<D>> {
+    let mut all = Vec::new();
+    for lane in [Lane::Live, Lane::Backfill] {
+        let given_up = what(table.lanes.get_mut(lane));
+        held.get_mut(lane).subtract(Size::of(&given_up));
+        all.extend(given_up);
+    }
+    all
+}
+
+impl Size {
+    fn of<D>(held: &[Held<D>]) -> Self {
+        Self { requests: held.len(), text_bytes: held.iter().map(|one| one.text_bytes).sum() }
     }
 
-    fn is_full(&self) -> bool {
-        let parts: usize = self.waiting.iter().map(|one| one.request.part_count()).sum();
-        let bytes: u64 = self.waiting.iter().map(|one| one.request.bytes()).sum();
-        let text: usize = self.waiting.iter().map(|one| one.text_bytes).sum();
-        parts >= self.settings.flush_parts || bytes >= self.settings.flush_bytes || text >= BATCH_MAX_BYTES
+    fn add(&mut self, other: Size) {
+        self.requests += other.requests;
+        self.text_bytes += other.text_bytes;
     }
 
-    fn next_due(&self) -> Option<Instant> {
-        if self.is_loading {
-            return None;
-        }
-        let flush = self.waiting.front().map(|one| one.received + self.settings.flush_age);
-        let suspect = self.suspects.front().map(|(from, _)| *from);
-        let first = flush.into_iter().chain(suspect).min()?;
-        Some(self.not_before.map_or(first, |from| from.max(first)))
-    }
-
-    fn take(&mut self, now: Instant) -> Vec<Held<D>> {
-        self.is_loading = true;
-        let suspect_is_ready = self.suspects.front().is_some_and(|(from, _)| *from <= now);
-        if suspect_is_ready && (!self.innocents_first || self.waiting.is_empty()) {
-            self.innocents_first = true;
-            return self.suspects.pop_front().map(|(_, held)| held).unwrap_or_default();
-        }
-        self.innocents_first = false;
-        let (mut parts, mut bytes, mut text) = (0, 0, 0);
-        let fitting = self.waiting.iter().take(BATCH_MAX).take_while(|one| {
-            let fits = parts < self.settings.flush_parts && bytes < self.settings.flush_bytes && text < BATCH_MAX_BYTES;
-            parts += one.request.part_count();
-            bytes += one.request.bytes();
-            text += one.text_bytes;
-            fits
-        });
-        let count = fitting.count();
-        self.waiting.drain(..count).collect()
+    fn subtract(&mut self, other: Size) {
+        self.requests -= other.requests;
+        self.text_bytes -= other.text_bytes;
     }
 }
 
-fn text_bytes<D>(held: &[Held<D>]) -> usize {
-    held.iter().map(|one| one.text_bytes).sum()
-}
+#[cfg(test)]
+pub(crate) use waiting::QUIET_REQUESTS;
 
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod tests;

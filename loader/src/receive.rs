@@ -4,29 +4,43 @@
 //! here where nobody can read it and there where it failed alone too often, deferred by [`crate::defer`] where it would
 //! wait long, returned in all other cases.
 
+use crate::away::Away;
 use crate::batch::Held;
+use crate::lanes::PerLane;
 use crate::pause;
-use crate::pending::Pending;
+use crate::pending::{Left, Pending};
 use crate::stopped::{Stopped, Wait};
 use crate::sweep::schedule::Schedule;
 use crate::table::Table;
-use crate::work::{Worked, work};
-use crate::{Loader, RunError, Summary, defer, settle};
+use crate::ticks::Ticks;
+use crate::work::Worked;
+use crate::{Loader, RunError, Summary, defer, settle, share};
 use common::aws_error::AwsError;
 use common::consumer::IdleClock;
 use common::event_name::EventName;
-use common::load_request::{LoadRequest, LoadRequestError};
-use common::queue::{Delivery, Depth, Fate};
+use common::load_request::{Lane, LoadRequest, LoadRequestError};
+use common::queue::{Delivery, Depth, Fate, Handback, return_all};
 use common::telemetry::chain;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 /// Receives under way at once: SQS gives at most ten messages to each.
-const RECEIVES: usize = 3;
+const RECEIVES: PerLane<usize> = PerLane::new(3, 1);
+
+/// Receiving waits while so many messages of ours are in flight: held, in work, or returned with a pause that is not
+/// over. SQS allows 120,000 (SQS developer guide, quotas-messages).
+const IN_FLIGHT_MAX: usize = 100_000;
+
+/// How long shutdown waits for the answers of receives under way: messages in an answer that nobody reads would stay
+/// away until their visibility ends.
+const RECEIVE_GRACE: Duration = Duration::from_millis(500);
+
+/// How long the messages of abandoned loads may take to be returned.
+const RETURN_LIMIT: Duration = Duration::from_secs(3);
 
 /// SQS's longest long poll.
 const LONG_POLL: Duration = Duration::from_secs(20);
@@ -60,11 +74,17 @@ pub(crate) async fn run(
         sweeps,
         tables: HashMap::new(),
         receives: JoinSet::new(),
+        receiving: PerLane::default(),
+        away: Away::default(),
         loads: JoinSet::new(),
         loading: HashMap::new(),
         settling: TaskTracker::new(),
         idle: until_idle.map(IdleClock::new),
-        receive_fails: None,
+        ticks: loader.settings.loader.load_every.map(|every| {
+            let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+            Ticks::new(every, Instant::now(), since_1970)
+        }),
+        receive_fails: PerLane::default(),
         too_new: BTreeMap::new(),
         summary: Summary::default(),
         loader,
@@ -81,17 +101,28 @@ struct Run {
     sweeps: Schedule,
     /// What is remembered of tables that are not loading.
     tables: HashMap<EventName, Table>,
-    receives: JoinSet<Received>,
-    loads: JoinSet<Worked>,
-    /// Whose load each task is.
-    loading: HashMap<Id, EventName>,
+    receives: JoinSet<(Lane, Received)>,
+    /// How many of them there are.
+    receiving: PerLane<usize>,
+    away: Away,
+    loads: JoinSet<Vec<Worked>>,
+    loading: HashMap<Id, Loading>,
     settling: TaskTracker,
     idle: Option<IdleClock>,
+    ticks: Option<Ticks>,
     /// When it was last told that receives fail; `None` while they work.
-    receive_fails: Option<Instant>,
+    receive_fails: PerLane<Option<Instant>>,
     /// Why each message was returned that a newer router wrote; only where the run may end by itself.
     too_new: BTreeMap<String, String>,
     summary: Summary,
+}
+
+/// A load in work.
+struct Loading {
+    lane: Lane,
+    events: Vec<EventName>,
+    /// What returns its messages if it has to be abandoned.
+    handbacks: Vec<Handback>,
 }
 
 impl Run {
@@ -99,73 +130,116 @@ impl Run {
         let shutdown = self.loader.shutdown.clone();
         let mut look_over = tokio::time::interval(LOOK_OVER);
         loop {
+            self.flush_at_tick();
             self.start_loads();
             self.start_receives();
-            let next_due = self.pending.next_due().filter(|_| self.loads.len() < self.loader.settings.loader.workers);
+            let wake_at = self.wake_at();
             tokio::select! {
                 () = shutdown.cancelled() => return Ok(()),
                 Some(worked) = self.loads.join_next_with_id() => self.load_is_over(worked),
                 Some(received) = self.receives.join_next() => {
-                    let received = received.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
-                    if self.take_in(received).await? {
+                    let (lane, received) = received.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+                    *self.receiving.get_mut(lane) -= 1;
+                    if self.take_in(lane, received).await? {
                         return Ok(());
                     }
                 }
-                () = tokio::time::sleep_until(next_due.unwrap_or_else(Instant::now)), if next_due.is_some() => {}
+                () = tokio::time::sleep_until(wake_at.unwrap_or_else(Instant::now)), if wake_at.is_some() => {}
                 _ = look_over.tick() => self.let_go_of_aged(),
             }
         }
     }
 
+    /// When there is something to do although nothing was received and no load is over.
+    fn wake_at(&self) -> Option<Instant> {
+        let now = Instant::now();
+        let may_load = self.loads.len() < self.loader.settings.loader.workers;
+        let next_due = self.loader.commits.budget(|budget| self.pending.next_due(now, budget, self.may_backfill()));
+        // Receiving may wait for messages to be back; otherwise its answers wake the loop.
+        let next_back = self.away.next_back().filter(|_| self.receives.is_empty());
+        let next_tick = self.ticks.as_ref().map(Ticks::next);
+        next_due.filter(|_| may_load).into_iter().chain(next_back).chain(next_tick).min()
+    }
+
+    fn flush_at_tick(&mut self) {
+        let now = Instant::now();
+        if self.ticks.as_mut().is_some_and(|ticks| ticks.has_come(now)) {
+            self.pending.flush(Lane::Live, now);
+            self.pending.flush(Lane::Backfill, now);
+        }
+    }
+
+    /// Backfill loads may take long, and must leave workers to live data.
+    fn may_backfill(&self) -> bool {
+        let loading = self.loading.values().filter(|loading| loading.lane == Lane::Backfill).count();
+        loading < (self.loader.settings.loader.workers / 2).max(1)
+    }
+
     fn start_loads(&mut self) {
         while self.loads.len() < self.loader.settings.loader.workers {
-            let Some((event, held)) = self.pending.take_due(Instant::now()) else { return };
-            let table = self.tables.remove(&event).unwrap_or_else(|| Table::new(event.clone()));
-            let loader = self.loader.clone();
-            let task = self.loads.spawn(async move { work(&loader, table, held).await });
-            self.loading.insert(task.id(), event);
+            let (now, may_backfill) = (Instant::now(), self.may_backfill());
+            let due = self.loader.commits.budget(|budget| self.pending.take_due(now, budget, may_backfill));
+            let Some(load) = due else { return };
+            let (lane, events) = (load.lane, load.events());
+            let handbacks = load.tables.iter().flat_map(|(_, held)| held).map(|one| one.delivery.handback()).collect();
+            let tables = load
+                .tables
+                .into_iter()
+                .map(|(event, held)| (self.tables.remove(&event).unwrap_or_else(|| Table::new(event)), held));
+            let (loader, tables) = (self.loader.clone(), tables.collect());
+            let task = self.loads.spawn(async move { share::work(&loader, tables).await });
+            self.loading.insert(task.id(), Loading { lane, events, handbacks });
         }
     }
 
     fn start_receives(&mut self) {
-        while self.receives.len() < RECEIVES && self.pending.has_room() {
-            let queue = self.loader.queue.clone();
-            let wait = if self.idle.is_some() { IdleClock::POLL } else { LONG_POLL };
-            let pause = if self.receive_fails.is_some() { RECEIVE_BACKOFF } else { Duration::ZERO };
-            self.receives.spawn(async move {
-                tokio::time::sleep(pause).await;
-                queue.receive(10, wait).await
-            });
+        let in_work: usize = self.loading.values().map(|loading| loading.handbacks.len()).sum();
+        if self.pending.held() + in_work + self.away.count(Instant::now()) >= IN_FLIGHT_MAX {
+            return;
+        }
+        for lane in [Lane::Live, Lane::Backfill] {
+            let Some(queue) = self.loader.queues.get(lane) else { continue };
+            while self.receiving.get(lane) < RECEIVES.get(lane) && self.pending.has_room(lane) {
+                let queue = queue.clone();
+                let wait = if self.idle.is_some() { IdleClock::POLL } else { LONG_POLL };
+                let pause = if self.receive_fails.get(lane).is_some() { RECEIVE_BACKOFF } else { Duration::ZERO };
+                self.receives.spawn(async move {
+                    tokio::time::sleep(pause).await;
+                    (lane, queue.receive(10, wait).await)
+                });
+                *self.receiving.get_mut(lane) += 1;
+            }
         }
     }
 
     /// Tells whether the run is over because nothing is left to do.
-    async fn take_in(&mut self, received: Received) -> Result<bool, RunError> {
+    async fn take_in(&mut self, lane: Lane, received: Received) -> Result<bool, RunError> {
         let deliveries = match received {
             Ok(deliveries) => deliveries,
             Err(error) if self.idle.is_some() && !error.is_transient() => return Err(RunError::Receive(error)),
             Err(error) => {
                 let now = Instant::now();
-                if self.receive_fails.is_none_or(|told| now - told >= RECEIVE_WARN_AGAIN) {
-                    self.receive_fails = Some(now);
-                    tracing::warn!(queue = self.loader.queue.name(), %error, "could not receive; retrying until it works");
+                let told = self.receive_fails.get_mut(lane);
+                if told.is_none_or(|told| now - told >= RECEIVE_WARN_AGAIN) {
+                    *told = Some(now);
+                    tracing::warn!(?lane, %error, "could not receive; retrying until it works");
                 }
                 return Ok(false);
             }
         };
-        self.receive_fails = None;
+        *self.receive_fails.get_mut(lane) = None;
         let is_empty = deliveries.is_empty();
         for delivery in deliveries {
-            self.accept(delivery);
+            self.accept(lane, delivery);
         }
         if is_empty && self.idle.is_some() {
             // Nobody waits for more: what is here may go.
-            self.pending.flush(Instant::now());
+            self.pending.flush(lane, Instant::now());
         }
         self.is_idle(!is_empty).await
     }
 
-    fn accept(&mut self, delivery: Delivery) {
+    fn accept(&mut self, lane: Lane, delivery: Delivery) {
         let (now, receive_count) = (Instant::now(), delivery.receive_count);
         let request = match LoadRequest::parse(&delivery.body) {
             Ok(request) => request,
@@ -191,7 +265,7 @@ impl Run {
         }
         let body_bytes = delivery.body.len();
         let held = Held::new(request, delivery, body_bytes, now);
-        let Err(held) = self.pending.accept(held, |event| self.loader.settings.table(event)) else { return };
+        let Err(held) = self.pending.accept(held, lane, |event| self.loader.settings.table(event)) else { return };
         if receive_count >= defer::CROWDED_RECEIVES_MAX {
             return self.defer(vec![(defer::seal_key(&self.loader, &held.request), held.delivery)]);
         }
@@ -199,7 +273,7 @@ impl Run {
     }
 
     /// A request of a stopped table.
-    fn wait(&self, request: LoadRequest, delivery: Delivery, wait: Wait) {
+    fn wait(&mut self, request: LoadRequest, delivery: Delivery, wait: Wait) {
         match wait {
             Wait::Return(remaining) => {
                 let first = self.loader.settings.loader.stopped_retry;
@@ -236,31 +310,36 @@ impl Run {
         }
     }
 
-    fn load_is_over(&mut self, worked: Result<(Id, Worked), JoinError>) {
+    fn load_is_over(&mut self, worked: Result<(Id, Vec<Worked>), JoinError>) {
         let (id, worked) = match worked {
-            Ok((id, worked)) => (id, Some(worked)),
+            Ok((id, worked)) => (id, worked),
             Err(error) => {
                 tracing::error!(%error, "a load panicked; its messages will be delivered again");
-                (error.id(), None)
+                (error.id(), Vec::new())
             }
         };
-        let Some(event) = self.loading.remove(&id) else { return };
-        let Some(worked) = worked else {
-            return self.pending.put_back(&event, Vec::new(), Vec::new(), None);
-        };
+        let Some(Loading { events, .. }) = self.loading.remove(&id) else { return };
+        if worked.is_empty() {
+            for event in events {
+                self.pending.put_back(&event, Left { may_share: false, ..Left::nothing() });
+            }
+        }
+        for worked in worked {
+            self.table_is_over(worked);
+        }
+    }
+
+    fn table_is_over(&mut self, worked: Worked) {
         self.summary.loads += worked.loads;
         self.summary.rows += worked.rows;
-        let now = Instant::now();
+        let (now, event) = (Instant::now(), worked.table.event.clone());
+        let may_share = worked.all_is_loaded();
         if let Some(why) = worked.stop {
-            self.pending.put_back(
-                &event,
-                worked.again,
-                worked.alone.into_iter().map(|(held, _)| (now, held)).collect(),
-                None,
-            );
+            let alone = worked.alone.into_iter().map(|(held, _)| (now, held)).collect();
+            self.pending.put_back(&event, Left { again: worked.again, alone, not_before: None, may_share });
             self.stop(&event, why, now);
         } else {
-            if worked.all_is_loaded()
+            if may_share
                 && !worked.table.has_suspects()
                 && let Some(deferred) = self.stopped.recovered(&event)
             {
@@ -273,7 +352,7 @@ impl Run {
             let waits = worked.table.waits;
             let not_before = (waits > 0).then(|| now + pause::backoff(waits, jitter()));
             let alone = worked.alone.into_iter().map(|(held, tries)| (now + pause::alone(tries), held)).collect();
-            self.pending.put_back(&event, worked.again, alone, not_before);
+            self.pending.put_back(&event, Left { again: worked.again, alone, not_before, may_share });
         }
         self.tables.insert(event, worked.table);
     }
@@ -309,24 +388,26 @@ impl Run {
         self.settle(returned, Fate::Return { after });
     }
 
-    fn settle(&self, deliveries: impl IntoIterator<Item = Delivery> + Send + 'static, fate: Fate) {
-        let queue = self.loader.queue.clone();
+    fn settle(&mut self, deliveries: impl IntoIterator<Item = Delivery>, fate: Fate) {
         let deliveries: Vec<Delivery> = deliveries.into_iter().collect();
-        self.settling.spawn(async move { settle::deliveries(&queue, deliveries, &fate).await });
+        if let Fate::Return { after } = fate {
+            self.away.add(deliveries.len(), Instant::now() + after);
+        }
+        self.settling.spawn(async move { settle::deliveries(deliveries, &fate).await });
     }
 
     /// Whether nothing is left to do; an error where only stopped tables are.
     async fn is_idle(&mut self, received: bool) -> Result<bool, RunError> {
         let Some(idle) = &mut self.idle else { return Ok(false) };
         let working = received
-            || !self.pending.is_empty()
+            || self.pending.held() > 0
             || !self.loads.is_empty()
             || !self.settling.is_empty()
             || self.sweeps.is_busy();
         let has_returned = !(self.stopped.is_empty() && self.too_new.is_empty());
-        let queue = self.loader.queue.clone();
+        let queues = self.loader.queues.clone();
         let depth = || async move {
-            let depth = queue.depth().await?;
+            let depth = queues.depth().await?;
             // What was returned stays in flight until its pause is over.
             Ok(if has_returned { Depth { in_flight: 0, ..depth } } else { depth })
         };
@@ -337,35 +418,57 @@ impl Run {
         }
     }
 
-    /// Ends within the drain timeout, whatever AWS answers.
+    /// Ends soon after the drain timeout, whatever the warehouse and AWS do.
     async fn drain(&mut self) {
         let limit = self.loader.settings.loader.drain_timeout;
-        if tokio::time::timeout(limit, self.finish()).await.is_err() {
+        if tokio::time::timeout(limit, self.finish()).await.is_ok() {
+            return;
+        }
+        tracing::warn!(
+            loads = self.loads.len(),
+            "gave up waiting for loads in work; their messages are returned for others, who find in the ledger how they ended"
+        );
+        if tokio::time::timeout(RETURN_LIMIT, self.abandon()).await.is_err() {
             tracing::warn!(
-                loads = self.loads.len(),
-                messages = self.settling.len(),
-                "gave up waiting for what is in work; the ledger tells how loads ended, messages will be delivered again"
+                "could not return all messages; they will be delivered again when their visibility timeout is over"
             );
         }
     }
 
-    /// Lets loads in work finish, and returns everything that waits.
+    /// Returns everything that waits, and lets loads in work finish.
     async fn finish(&mut self) {
-        self.receives.abort_all();
         let held = self.pending.drain_all();
-        let queue = self.loader.queue.clone();
-        let now = Fate::Return { after: Duration::ZERO };
-        settle::held(&queue, held, &now).await;
+        tokio::join!(settle::return_held(held), return_received(&mut self.receives));
         while let Some(worked) = self.loads.join_next_with_id().await {
             self.load_is_over(worked);
         }
-        settle::held(&queue, self.pending.drain_all(), &now).await;
+        settle::return_held(self.pending.drain_all()).await;
         self.settling.close();
         self.settling.wait().await;
         if self.loader.shutdown.is_cancelled() {
             self.sweeps.ended().await;
         }
     }
+
+    /// Drops the loads in work and returns their messages. What of it commits nevertheless is in the ledger.
+    async fn abandon(&mut self) {
+        // Heartbeats end with the deliveries they belong to.
+        self.loads.shutdown().await;
+        let loads = std::mem::take(&mut self.loading);
+        let messages = loads.into_values().flat_map(|loading| loading.handbacks);
+        tokio::join!(return_all(messages), settle::return_held(self.pending.drain_all()));
+    }
+}
+
+/// Reads the answers of receives under way, and returns what they bring.
+async fn return_received(receives: &mut JoinSet<(Lane, Received)>) {
+    let deadline = Instant::now() + RECEIVE_GRACE;
+    while let Ok(Some(received)) = tokio::time::timeout_at(deadline, receives.join_next()).await {
+        if let Ok((_, Ok(deliveries))) = received {
+            return_all(deliveries.into_iter().map(Into::into)).await;
+        }
+    }
+    receives.abort_all();
 }
 
 /// 0 to 1.

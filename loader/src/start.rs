@@ -1,6 +1,7 @@
 //! What must hold before the first receive. Each failure is one message that names the setting and the fix.
 
 use crate::bookkeeping::{self, ClaimError};
+use crate::queues::Queues;
 use crate::sql::{Names, ask};
 use crate::sweep::Sweeper;
 use crate::warehouse::{Warehouse, WarehouseError};
@@ -42,8 +43,8 @@ enum Cause {
     Claim(#[from] ClaimError),
 }
 
-/// Opens the queue and the warehouse.
-pub(crate) async fn open(settings: &Settings, clients: &Clients) -> Result<(Queue, Warehouse, Names), StartError> {
+/// Opens the queues and the warehouse.
+pub(crate) async fn open(settings: &Settings, clients: &Clients) -> Result<(Queues, Warehouse, Names), StartError> {
     Ok(check(settings, clients).await?)
 }
 
@@ -59,8 +60,8 @@ pub(crate) async fn sweeper(
     opened.map_err(|error| Cause::from(error).into())
 }
 
-async fn check(settings: &Settings, clients: &Clients) -> Result<(Queue, Warehouse, Names), Cause> {
-    let queue = Queue::open(&clients.sqs, &settings.routed.queues.live, "routed.queue").await?;
+async fn check(settings: &Settings, clients: &Clients) -> Result<(Queues, Warehouse, Names), Cause> {
+    let queues = Queues::open(clients, &settings.routed.queues).await?;
     check_bucket(&clients.s3, &settings.routed.bucket, "routed.bucket").await?;
     // Needed only once COPY refuses a record: too late to find out that it is not there.
     check_bucket(&clients.s3, &settings.quarantine_bucket, "quarantine.bucket").await?;
@@ -78,5 +79,5 @@ async fn check(settings: &Settings, clients: &Clients) -> Result<(Queue, Warehou
     prepared.map_err(|cause| Cause::Bookkeeping { schema: names.bookkeeping.clone(), cause })?;
     let location = format!("s3://{}/{}", settings.routed.bucket, settings.keys.seals);
     bookkeeping::claim(&warehouse, &names, &location).await?;
-    Ok((queue, warehouse, names))
+    Ok((queues, warehouse, names))
 }

@@ -60,6 +60,15 @@ impl Role {
 #[derive(Debug)]
 pub(crate) struct Plan<'a> {
     pub(crate) batch: &'a str,
+    /// One, or several quiet ones in the order of their names.
+    pub(crate) tables: Vec<TablePlan<'a>>,
+    pub(crate) timeout: Duration,
+    pub(crate) started_at: OffsetDateTime,
+}
+
+/// What it says of one table.
+#[derive(Debug)]
+pub(crate) struct TablePlan<'a> {
     pub(crate) event: &'a EventName,
     /// One per request.
     pub(crate) rows: Vec<LedgerRow>,
@@ -67,59 +76,76 @@ pub(crate) struct Plan<'a> {
     pub(crate) copies: Vec<(Copy<'a>, u64)>,
     /// Whether there is an event table that earlier generations may have rows in.
     pub(crate) has_table: bool,
-    pub(crate) timeout: Duration,
-    pub(crate) started_at: OffsetDateTime,
 }
 
 /// The statements with their roles.
 #[derive(Debug)]
 pub(crate) struct Transaction {
     pub(crate) statements: Vec<String>,
-    roles: Vec<Role>,
+    /// With the table that a statement is about, if it is about one.
+    roles: Vec<(Role, Option<EventName>)>,
 }
 
 impl Transaction {
     pub(crate) fn new(names: &Names, plan: &Plan<'_>) -> Self {
-        let Plan { batch, event, rows, .. } = plan;
+        let Plan { batch, tables, .. } = plan;
         let mut transaction = Self { statements: Vec::new(), roles: Vec::new() };
-        // 1. The gate, alone in its entry and before anything that takes a snapshot.
-        transaction.push(Role::Lock, [load::lock_gate(names, event)]);
+        // 1. All gates, alone in their entry and before anything that takes a snapshot.
+        transaction.push(Role::Lock, None, [load::lock_gates(names, tables.iter().map(|table| table.event))]);
         // 2.
-        transaction.push(Role::Timeout, [load::statement_timeout(plan.timeout)]);
+        transaction.push(Role::Timeout, None, [load::statement_timeout(plan.timeout)]);
         // 3. and 4.
-        transaction.push(Role::Hold, [load::hold_gate(names, event, batch)]);
-        transaction.push(Role::GateCheck, [load::gate_check(names, event, batch)]);
-        // 5.
-        transaction.push(Role::Guard, load::guards(names, event, rows));
-        // 6.
-        if plan.has_table {
-            let replaced = rows.iter().filter(|row| row.generation > 0);
-            transaction.push(Role::Delete, replaced.map(|row| load::delete_earlier(names, event, &row.source_id)));
+        for TablePlan { event, .. } in tables {
+            transaction.push(Role::Hold, Some(event), [load::hold_gate(names, event, batch)]);
+            transaction.push(Role::GateCheck, Some(event), [load::gate_check(names, event, batch)]);
         }
-        // 7.
-        for (copy, records) in &plan.copies {
-            transaction.push(Role::Copy, [load::copy(names, event, copy)]);
-            transaction.push(Role::CountCheck, [load::count_check(*records)]);
+        // 5. Of all tables before the first COPY: what is refused should be refused soon.
+        for TablePlan { event, rows, .. } in tables {
+            transaction.push(Role::Guard, Some(event), load::guards(names, event, rows));
         }
-        // 8. and 9.
-        transaction.push(Role::Ledger, load::insert_ledger(names, event, batch, rows));
-        transaction.push(Role::History, [load::insert_load(names, event, batch, rows, plan.started_at)]);
+        for TablePlan { event, rows, copies, has_table } in tables {
+            // 6.
+            if *has_table {
+                let replaced = rows.iter().filter(|row| row.generation > 0);
+                let deletes = replaced.map(|row| load::delete_earlier(names, event, &row.source_id));
+                transaction.push(Role::Delete, Some(event), deletes);
+            }
+            // 7.
+            for (copy, records) in copies {
+                transaction.push(Role::Copy, Some(event), [load::copy(names, event, copy)]);
+                transaction.push(Role::CountCheck, Some(event), [load::count_check(*records)]);
+            }
+            // 8.
+            transaction.push(Role::Ledger, Some(event), load::insert_ledger(names, event, batch, rows));
+        }
+        // 9.
+        let loads = tables.iter().map(|table| (table.event, table.rows.as_slice()));
+        transaction.push(Role::History, None, [load::insert_loads(names, batch, loads, plan.started_at)]);
         transaction
     }
 
-    fn push(&mut self, role: Role, statements: impl IntoIterator<Item = String>) {
+    fn push(&mut self, role: Role, event: Option<&EventName>, statements: impl IntoIterator<Item = String>) {
         self.statements.extend(statements);
-        self.roles.resize(self.statements.len(), role);
+        self.roles.resize(self.statements.len(), (role, event.cloned()));
     }
 
     /// The role of the entry with this number, counted from 1.
     pub(crate) fn role(&self, entry: usize) -> Option<Role> {
-        self.roles.get(entry.checked_sub(1)?).copied()
+        self.entry(entry).map(|(role, _)| *role)
+    }
+
+    /// The table that the entry with this number is about, if it is about one.
+    pub(crate) fn event(&self, entry: usize) -> Option<&EventName> {
+        self.entry(entry)?.1.as_ref()
+    }
+
+    fn entry(&self, entry: usize) -> Option<&(Role, Option<EventName>)> {
+        self.roles.get(entry.checked_sub(1)?)
     }
 
     /// Which of the plan's copies the entry with this number is, if it is one.
     pub(crate) fn copy(&self, entry: usize) -> Option<usize> {
-        let is_copy = |role: &&Role| **role == Role::Copy;
+        let is_copy = |(role, _): &&(Role, Option<EventName>)| *role == Role::Copy;
         let before = self.roles.iter().take(entry.checked_sub(1)?).filter(is_copy).count();
         (self.role(entry) == Some(Role::Copy)).then_some(before)
     }
@@ -156,10 +182,7 @@ mod tests {
         let records = rows.iter().map(|row| row.rows).sum();
         Plan {
             batch: "b-1",
-            event,
-            rows,
-            copies: vec![(copy, records)],
-            has_table: true,
+            tables: vec![TablePlan { event, rows, copies: vec![(copy, records)], has_table: true }],
             timeout: Duration::from_secs(60),
             started_at: datetime!(2025-06-01 00:00 UTC),
         }
@@ -200,8 +223,8 @@ mod tests {
     fn a_replace_that_left_nothing_only_writes_its_ledger_row() {
         let event = EventName::of_type("x");
         let mut plan = plan(&event, &[], vec![row("a", 1, 0)]);
-        plan.copies.clear();
-        plan.has_table = false;
+        plan.tables[0].copies.clear();
+        plan.tables[0].has_table = false;
         let transaction = Transaction::new(&names(), &plan);
         assert!(transaction.statements.iter().all(|sql| !sql.starts_with("COPY") && !sql.starts_with("DELETE")));
         assert!(
@@ -218,7 +241,49 @@ mod tests {
         let columns = ["a".to_owned()];
         let rows: Vec<_> = (0..2_000).map(|n| row(&n.to_string(), 0, 1)).collect();
         let mut plan = plan(&event, &columns, rows);
-        plan.copies = vec![plan.copies[0].clone(); COPIES_MAX];
+        plan.tables[0].copies = vec![plan.tables[0].copies[0].clone(); COPIES_MAX];
         assert!(Transaction::new(&names(), &plan).statements.len() <= crate::sql::BATCH_MAX_ENTRIES);
+    }
+
+    #[test]
+    fn tables_that_share_a_transaction_lock_their_gates_in_one_entry_and_check_all_before_the_first_copy() {
+        let events = ["a", "b"].map(EventName::of_type);
+        let columns = ["_source".to_owned()];
+        let mut shared = plan(&events[0], &columns, vec![row("1", 0, 3)]);
+        shared.tables.extend(plan(&events[1], &columns, vec![row("2", 0, 4)]).tables);
+        let transaction = Transaction::new(&names(), &shared);
+        let found: Vec<_> = (1..=transaction.statements.len())
+            .map(|n| (transaction.role(n).unwrap(), transaction.event(n).map_or("", EventName::as_str)))
+            .collect();
+        use Role::*;
+        #[rustfmt::skip]
+        assert_eq!(found, [
+            (Lock, ""), (Timeout, ""),
+            (Hold, "a"), (GateCheck, "a"), (Hold, "b"), (GateCheck, "b"), (Guard, "a"), (Guard, "b"),
+            (Copy, "a"), (CountCheck, "a"), (Ledger, "a"), (Copy, "b"), (CountCheck, "b"), (Ledger, "b"),
+            (History, ""),
+        ]);
+        assert_eq!(transaction.statements[0], r#"LOCK "log_router"."gate_a", "log_router"."gate_b""#);
+        let history = transaction.statements.last().unwrap();
+        let values = history.split_once(" VALUES ").expect("rows").1;
+        let (a, b) = (
+            "('b-1', 'a', 1, 1, 3, 0, '2025-06-01 00:00:00.000000')",
+            "('b-1', 'b', 1, 1, 4, 0, '2025-06-01 00:00:00.000000')",
+        );
+        assert_eq!(values, format!("{a}, {b}"));
+    }
+
+    #[test]
+    fn as_many_quiet_tables_as_may_share_fit_one_batch() {
+        let events: Vec<_> = (0..crate::pending::SHARING_MAX).map(|n| EventName::of_type(&format!("t{n}"))).collect();
+        let columns = ["a".to_owned()];
+        let rows: Vec<_> = (0..crate::pending::QUIET_REQUESTS).map(|n| row(&n.to_string(), 0, 1)).collect();
+        let mut shared = plan(&events[0], &columns, rows.clone());
+        for event in &events[1..] {
+            shared.tables.extend(plan(event, &columns, rows.clone()).tables);
+        }
+        let statements = Transaction::new(&names(), &shared).statements;
+        assert!((36..=crate::sql::BATCH_MAX_ENTRIES).contains(&statements.len()), "{}", statements.len());
+        assert!(statements.iter().all(|sql| sql.len() <= crate::sql::STATEMENT_MAX_BYTES));
     }
 }

@@ -79,8 +79,8 @@ async fn sweep_now(
     dry_run: bool,
     shutdown: &CancellationToken,
 ) -> Result<Swept, Cause> {
-    let (queue, warehouse, names) = start::open(settings, clients).await?;
-    let mut sweeper = start::sweeper(settings, clients, &queue, &warehouse, &names).await?;
+    let (queues, warehouse, names) = start::open(settings, clients).await?;
+    let mut sweeper = start::sweeper(settings, clients, queues.live(), &warehouse, &names).await?;
     let mode = Mode { dry_run, all_days: true, every: None, patience: PATIENCE };
     Ok(match sweeper.sweep(mode, shutdown).await? {
         Outcome::Swept(report) => Swept::Done(report),
@@ -194,7 +194,7 @@ pub async fn redrive(settings: &Settings, clients: &Clients, selection: &Selecti
 }
 
 async fn lift(settings: &Settings, clients: &Clients, selection: &Selection) -> Result<Redriven, Cause> {
-    let (queue, warehouse, names) = start::open(settings, clients).await?;
+    let (queues, warehouse, names) = start::open(settings, clients).await?;
     let (requests, loaded) = list(&warehouse, &names, selection).await.map_err(Cause::Failed)?;
     let mut redriven = Redriven::default();
     for some in requests.chunks(BATCH_MAX_ENTRIES) {
@@ -207,7 +207,7 @@ async fn lift(settings: &Settings, clients: &Clients, selection: &Selection) -> 
         let pairs: BTreeSet<(&EventName, &SourceId)> = some.iter().map(|one| (&one.event, &one.source_id)).collect();
         for (event, source_id) in pairs {
             let known = loaded.generation(event, source_id);
-            let announced = announce(settings, clients, &queue, event, source_id, known).await;
+            let announced = announce(settings, clients, queues.live(), event, source_id, known).await;
             redriven.announced += announced.map_err(|cause| Cause::Announce {
                 event: event.clone(),
                 source_id: source_id.clone(),

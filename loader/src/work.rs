@@ -26,7 +26,7 @@ pub(crate) struct Worked {
     pub(crate) loads: u64,
     pub(crate) rows: u64,
     /// Sources that the ledger has now, loaded here or by somebody else.
-    done: usize,
+    pub(crate) done: usize,
     /// To wait again, all together.
     pub(crate) again: Vec<Held<Delivery>>,
     /// Each to be tried again alone, after its failures so far.
@@ -38,10 +38,15 @@ pub(crate) struct Worked {
 /// Works on what was held for one table.
 pub(crate) async fn work(loader: &Loader, mut table: Table, held: Vec<Held<Delivery>>) -> Worked {
     table.is_fresh = false;
-    let mut worked = Worked { table, loads: 0, rows: 0, done: 0, again: Vec::new(), alone: Vec::new(), stop: None };
+    let mut worked = Worked::new(table);
     let (mut left, mut culprits) = (vec![members(held)], Vec::new());
     let (mut asked_again, mut is_halving) = (0, false);
+    // The batch was handed out with its first commit; every further try takes one of its own.
+    let mut has_commit = true;
     while let Some(batch) = left.pop() {
+        if !std::mem::take(&mut has_commit) {
+            loader.shutdown.run_until_cancelled(loader.commits.begin()).await;
+        }
         if loader.shutdown.is_cancelled() {
             left.push(batch);
             break;
@@ -54,7 +59,7 @@ pub(crate) async fn work(loader: &Loader, mut table: Table, held: Vec<Held<Deliv
             worked.table.forget(member.request());
         }
         // Only here, where the ledger is known to have them, are messages of loaded requests deleted.
-        settle::members(&loader.queue, done, &Fate::Delete).await;
+        settle::members(done, &Fate::Delete).await;
         let Some((mut batch, failure)) = failed else {
             worked.recovered();
             asked_again = 0;
@@ -128,12 +133,16 @@ pub(crate) async fn work(loader: &Loader, mut table: Table, held: Vec<Held<Deliv
 }
 
 impl Worked {
+    pub(crate) fn new(table: Table) -> Self {
+        Self { table, loads: 0, rows: 0, done: 0, again: Vec::new(), alone: Vec::new(), stop: None }
+    }
+
     /// Whether the ledger has something of this batch, and nothing is left of it.
     pub(crate) fn all_is_loaded(&self) -> bool {
         self.done > 0 && self.again.is_empty() && self.alone.is_empty()
     }
 
-    fn recovered(&mut self) {
+    pub(crate) fn recovered(&mut self) {
         if std::mem::take(&mut self.table.waits) > 0 {
             tracing::info!(event = self.table.event.as_str(), "the warehouse takes loads of the table again");
         }
@@ -180,7 +189,7 @@ async fn set_aside(loader: &Loader, worked: &mut Worked, member: Member<Delivery
             );
             worked.table.forget(request);
             let why = failure.what.clone();
-            settle::members(&loader.queue, vec![member], &Fate::DeadLetter { why }).await;
+            settle::members(vec![member], &Fate::DeadLetter { why }).await;
         }
         Err(error) => {
             tracing::warn!(event = event.as_str(), %error, "could not record a failed request; it is tried again");

@@ -45,6 +45,9 @@ mod rejected;
 /// What is sealed and not loaded is found, announced again and told of.
 mod sweep;
 
+/// Lanes, shared transactions, and what becomes of a load that SIGTERM cannot wait for.
+mod batching;
+
 /// SIGKILL and SIGTERM at awkward moments.
 mod killed;
 

@@ -117,7 +117,7 @@ async fn a_delivery_whose_heartbeat_failed_is_not_settled() {
             stack.clients.sqs.purge_queue().queue_url(&url).send().await.expect("purged");
             eventually("a failed heartbeat", || async { delivery.is_lost() }).await;
         }
-        queue.settle(delivery, &Fate::DeadLetter { why: "to be seen".to_owned() }).await.expect("no call failed");
+        delivery.settle(&Fate::DeadLetter { why: "to be seen".to_owned() }).await.expect("no call failed");
     }
     assert_eq!(stack.drain("routed-parts-dlq").await, ["held"]);
 }

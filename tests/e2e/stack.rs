@@ -29,6 +29,7 @@ workers = 2
 database = "dev"
 workgroup = "analytics"
 flush_age = "1s"
+max_commits_per_minute = 600
 "#;
 
 /// Long enough that a step between two queues is never taken for the end.

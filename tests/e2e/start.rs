@@ -22,6 +22,13 @@ async fn what_is_missing_stops_the_start_with_its_setting_and_the_fix() {
         ("loader", "LOG_ROUTER_LOG_FORMAT", "xml", "LOG_ROUTER_LOG_FORMAT", "write text or json"),
         ("router", "LOG_ROUTER_ROUTER_WORKERS", "zero", "LOG_ROUTER_ROUTER_WORKERS", "a whole number"),
         ("loader", "LOG_ROUTER_ROUTED_QUEUE", "no-such-queue", "routed.queue", "create it or correct the setting"),
+        (
+            "loader",
+            "LOG_ROUTER_ROUTED_BACKFILL_QUEUE",
+            "no-such-queue",
+            "routed.backfill_queue",
+            "create it or correct the setting",
+        ),
         ("loader", "LOG_ROUTER_ROUTED_BUCKET", "no-such-bucket", "routed.bucket", "create it or correct the setting"),
     ] {
         let text = refusal(&stack, binary, &[(variable, value)]).await;

@@ -214,7 +214,7 @@ impl<H: Handler> Run<H> {
             }
             (Some(unfinished), ..) => unfinished.finished(&delivery.message_id),
         }
-        if let Err(error) = self.queue.settle(delivery, &fate).await {
+        if let Err(error) = delivery.settle(&fate).await {
             // Not settled: it becomes visible again, and the work is found done.
             tracing::warn!(queue = self.queue.name(), %error, ?fate, "could not settle a message");
         }

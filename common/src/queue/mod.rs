@@ -1,14 +1,18 @@
 //! One SQS queue as its consumer uses it: receive under heartbeat, settle, send, measure.
 //!
-//! [`Queue::settle`] holds the only calls in the repository that delete messages.
+//! [`Delivery::settle`] holds the only calls in the repository that delete messages.
 
+mod delivery;
+mod handback;
 mod heartbeat;
 mod send;
+
+pub use delivery::{Delivery, Fate};
+pub use handback::{Handback, return_all};
 
 use crate::aws_error::AwsError;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{MessageSystemAttributeName, QueueAttributeName};
-use heartbeat::Heartbeat;
 use std::time::Duration;
 
 /// Messages of one call at most (SQS developer guide, quotas-messages).
@@ -27,43 +31,6 @@ pub struct Queue {
     visibility: Duration,
     /// `MaximumMessageSize`.
     takes_bytes: usize,
-}
-
-/// One receive of one message. It stays invisible to others until it is settled or dropped.
-#[derive(Debug)]
-pub struct Delivery {
-    /// The message's text.
-    pub body: String,
-    /// SQS's id of the message.
-    pub message_id: String,
-    /// How often it was received, this time included.
-    pub receive_count: u32,
-    receipt_handle: String,
-    heartbeat: Heartbeat,
-}
-
-impl Delivery {
-    /// Whether its heartbeat failed, so that others may have the message by now: then it is not settled here.
-    pub fn is_lost(&self) -> bool {
-        self.heartbeat.is_lost()
-    }
-}
-
-/// What becomes of a delivery. Decided in one function of each consumer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fate {
-    /// All its work is done and durable.
-    Delete,
-    /// To be received again, after a pause.
-    Return {
-        /// The pause.
-        after: Duration,
-    },
-    /// Nobody here can ever work on it: to the dead-letter queue, with the reason.
-    DeadLetter {
-        /// For the operator.
-        why: String,
-    },
 }
 
 /// How much a queue holds; approximate, as SQS says.
@@ -243,50 +210,7 @@ impl Queue {
             .await
             .map_err(|e| AwsError::new("ReceiveMessage", &self.name, e))?;
         let messages = response.messages.unwrap_or_default();
-        Ok(messages.into_iter().map(|message| self.delivery(message)).collect())
-    }
-
-    fn delivery(&self, message: aws_sdk_sqs::types::Message) -> Delivery {
-        let count = MessageSystemAttributeName::ApproximateReceiveCount;
-        let receive_count = message.attributes.as_ref().and_then(|a| a.get(&count)).and_then(|n| n.parse().ok());
-        let receipt_handle = message.receipt_handle.unwrap_or_default();
-        Delivery {
-            body: message.body.unwrap_or_default(),
-            message_id: message.message_id.unwrap_or_default(),
-            receive_count: receive_count.unwrap_or(1),
-            heartbeat: Heartbeat::start(self.clone(), receipt_handle.clone()),
-            receipt_handle,
-        }
-    }
-
-    /// Carries out a delivery's fate. A delivery whose heartbeat failed may be in other hands already
-    /// and is left to them: all work is idempotent by name.
-    pub async fn settle(&self, delivery: Delivery, fate: &Fate) -> Result<(), AwsError> {
-        if delivery.is_lost() {
-            tracing::warn!(
-                queue = self.name,
-                message_id = delivery.message_id,
-                "lost the message while working on it; whoever receives it next finds the work done"
-            );
-            return Ok(());
-        }
-        let receipt = &delivery.receipt_handle;
-        // The heartbeat must not extend what is being returned.
-        delivery.heartbeat.stop();
-        match fate {
-            Fate::Delete => self.delete(receipt).await,
-            Fate::Return { after } => self.change_visibility(receipt, *after).await,
-            Fate::DeadLetter { why } => {
-                self.send_to_dead_letters(&delivery.body, why).await?;
-                self.delete(receipt).await
-            }
-        }
-    }
-
-    #[expect(clippy::disallowed_methods, reason = "the one place that deletes messages")]
-    async fn delete(&self, receipt: &str) -> Result<(), AwsError> {
-        let sent = self.sqs.delete_message().queue_url(&self.url).receipt_handle(receipt).send().await;
-        sent.map(drop).map_err(|e| AwsError::new("DeleteMessage", &self.name, e))
+        Ok(messages.into_iter().map(|message| Delivery::new(self, message)).collect())
     }
 
     async fn change_visibility(&self, receipt: &str, timeout: Duration) -> Result<(), AwsError> {

@@ -15,14 +15,19 @@ pub struct QueueNames {
     pub live: String,
     /// `backfill_queue`, default `<queue>-backfill`.
     pub backfill: String,
+    /// Whether `backfill_queue` was set: then it has to exist.
+    pub backfill_is_set: bool,
 }
 
 impl QueueNames {
     fn read(section: &mut Section<'_>) -> Self {
         let live: String = section.required("queue");
-        let backfill = section.or("backfill_queue", format!("{live}-backfill"));
+        let default = format!("{live}-backfill");
+        let backfill = section.or("backfill_queue", default.clone());
         not_empty(section, "queue", &live);
-        Self { live, backfill }
+        // What is set to its default is not told apart: `config show` prints it, and is a settings file again.
+        let backfill_is_set = backfill != default;
+        Self { live, backfill, backfill_is_set }
     }
 }
 
@@ -335,6 +340,10 @@ pub struct LoaderSettings {
     pub workers: usize,
     /// Batching of tables without overrides.
     pub table: TableSettings,
+    /// Everything that waits is loaded together this often; `None`: each table when its own `flush_age` is over.
+    pub load_every: Option<Duration>,
+    /// Load transactions begun in any minute.
+    pub max_commits_per_minute: usize,
     /// Objects nested deeper than this become SUPER.
     pub max_depth: usize,
     /// Times a request may fail alone before it is set aside or its table stops.
@@ -360,19 +369,30 @@ pub struct TableSettings {
     pub flush_parts: usize,
 }
 
+/// SQS gives a message to others 12 hours after it was received, whatever its receiver does (SQS API,
+/// `ChangeMessageVisibility`): what waits must be loaded long before.
+const FLUSH_AGE_MAX: Duration = Duration::from_secs(6 * 3600);
+
 impl TableSettings {
     fn read(section: &mut Section<'_>, default: &TableSettings) -> Self {
-        Self {
+        let settings = Self {
             flush_age: section.or("flush_age", default.flush_age),
             flush_bytes: bytes(section, "flush_bytes", default.flush_bytes, 1),
             flush_parts: count(section, "flush_parts", default.flush_parts),
+        };
+        if settings.flush_age > FLUSH_AGE_MAX {
+            section.problem("flush_age", "is more than 6h: SQS takes messages back that are held for 12 hours");
         }
+        settings
     }
 }
 
 impl LoaderSettings {
     pub(super) fn read(mut section: Section<'_>) -> Self {
-        let defaults = TableSettings { flush_age: Duration::from_secs(60), flush_bytes: 4 << 30, flush_parts: 1_000 };
+        let load_every: Option<Duration> = section.optional("load_every");
+        // Twice as long: what waits for its time is never due before it.
+        let flush_age = load_every.map_or(Duration::from_secs(60), |every| every.saturating_mul(2));
+        let defaults = TableSettings { flush_age, flush_bytes: 4 << 30, flush_parts: 1_000 };
         let settings = Self {
             database: section.required("database"),
             warehouse: Warehouse::read(&mut section),
@@ -381,6 +401,8 @@ impl LoaderSettings {
             iam_role: section.or("iam_role", "default".to_owned()),
             workers: count(&mut section, "workers", 4),
             table: TableSettings::read(&mut section, &defaults),
+            load_every,
+            max_commits_per_minute: count(&mut section, "max_commits_per_minute", 30),
             max_depth: count(&mut section, "max_depth", 3),
             max_tries: count(&mut section, "max_tries", 3) as u32,
             statement_timeout: section.or("statement_timeout", Duration::from_secs(3600)),
@@ -391,6 +413,13 @@ impl LoaderSettings {
         if settings.iam_role != "default" && !settings.iam_role.starts_with("arn:") {
             section
                 .problem("iam_role", format!("{:?} is neither \"default\" nor the ARN of a role", settings.iam_role));
+        }
+        if settings.load_every.is_some_and(|every| every < Duration::from_secs(60) || every > FLUSH_AGE_MAX / 2) {
+            section.problem("load_every", "is not between 1m and 3h");
+        }
+        if settings.max_commits_per_minute > 6_000 {
+            let what = "is more than 6000: a hundred commits a second are more than any warehouse makes";
+            section.problem("max_commits_per_minute", what);
         }
         if settings.schema == settings.bookkeeping_schema {
             section.problem("bookkeeping_schema", "must differ from schema: event tables and bookkeeping do not mix");

@@ -56,8 +56,10 @@ pub(crate) struct LedgerRow {
     pub(crate) source_time: OffsetDateTime,
 }
 
-pub(crate) fn lock_gate(names: &Names, event: &EventName) -> String {
-    format!("LOCK {}", names.gate(event))
+/// Waits for all of them, in this order: whoever locks several must do it in the order of names.
+pub(crate) fn lock_gates<'a>(names: &Names, events: impl IntoIterator<Item = &'a EventName>) -> String {
+    let gates: Vec<String> = events.into_iter().map(|event| names.gate(event)).collect();
+    format!("LOCK {}", gates.join(", "))
 }
 
 /// Counts planning and waiting too (database developer guide, `r_statement_timeout`).
@@ -148,23 +150,29 @@ pub(crate) fn insert_ledger(names: &Names, event: &EventName, batch: &str, rows:
     chunked(&head, ", ", "", rows)
 }
 
-pub(crate) fn insert_load(
+/// One row per table.
+pub(crate) fn insert_loads<'a>(
     names: &Names,
-    event: &EventName,
     batch: &str,
-    rows: &[LedgerRow],
+    loads: impl IntoIterator<Item = (&'a EventName, &'a [LedgerRow])>,
     started_at: OffsetDateTime,
 ) -> String {
+    let values = loads.into_iter().map(|(event, rows)| {
+        format!(
+            "({}, {}, {}, {}, {}, {}, {})",
+            literal(batch),
+            literal(event.as_str()),
+            rows.len(),
+            rows.iter().map(|row| row.parts).sum::<usize>(),
+            rows.iter().map(|row| row.rows).sum::<u64>(),
+            rows.iter().map(|row| row.rejected).sum::<u64>(),
+            literal(&timestamp(started_at))
+        )
+    });
     format!(
-        "INSERT INTO {} (\"batch\", \"event\", \"requests\", \"parts\", \"rows_loaded\", \"rows_rejected\", \"started_at\") VALUES ({}, {}, {}, {}, {}, {}, {})",
+        "INSERT INTO {} (\"batch\", \"event\", \"requests\", \"parts\", \"rows_loaded\", \"rows_rejected\", \"started_at\") VALUES {}",
         names.shared("loads"),
-        literal(batch),
-        literal(event.as_str()),
-        rows.len(),
-        rows.iter().map(|row| row.parts).sum::<usize>(),
-        rows.iter().map(|row| row.rows).sum::<u64>(),
-        rows.iter().map(|row| row.rejected).sum::<u64>(),
-        literal(&timestamp(started_at))
+        values.collect::<Vec<_>>().join(", ")
     )
 }
 
