@@ -30,6 +30,8 @@ mod schema;
 mod settle;
 mod share;
 mod split;
+#[cfg(test)]
+mod simulation;
 mod sql;
 mod start;
 mod step;
