@@ -53,7 +53,7 @@ async fn take(stack: &Stack, queue: &str) -> Vec<String> {
         }
         for delivery in deliveries {
             bodies.push(delivery.body.clone());
-            queue.settle(delivery, &Fate::Delete).await.expect("deleted");
+            delivery.settle(&Fate::Delete).await.expect("deleted");
         }
     }
 }
