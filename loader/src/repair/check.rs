@@ -21,9 +21,8 @@ use std::time::Duration;
 /// and are what a batch may hold of reasons in memory: some 20 MB.
 pub(super) const REFUSED_MAX: usize = 100_000;
 
-/// System views show what happened some time after it did: pauses before they are looked at again.
-const LOOK_AGAIN: [Duration; 4] =
-    [Duration::ZERO, Duration::from_millis(250), Duration::from_millis(750), Duration::from_secs(2)];
+/// System views show what happened some time after it did: pauses, in milliseconds, before they are looked at (again).
+const LOOK_AGAIN_MILLIS: [u64; 6] = [0, 250, 750, 2_000, 5_000, 10_000];
 
 /// The view's `file_name` is a CHAR of so many bytes.
 const FILE_NAME_BYTES: usize = 256;
@@ -76,14 +75,19 @@ impl<'a> Check<'a> {
     pub(super) async fn listed(&self, parts: &[Part]) -> Result<Refused, LoadFailure> {
         let warehouse = &self.loader.warehouse;
         let keys: Vec<String> = parts.iter().map(|part| part.key.clone()).collect();
-        let sqls = vec![self.timeout(), self.copy(&keys, Some(REFUSED_MAX)).await?, check::last_copy_id()];
+        // The first tells whether the view will show anything, the second lists all of it.
+        let (any, all) = (self.copy(&keys, None).await?, self.copy(&keys, Some(REFUSED_MAX)).await?);
+        let sqls = vec![self.timeout(), any, all, check::last_copy_id()];
         let ended = warehouse.each_told(&new_name("check"), sqls).await?;
-        let [_, copied, asked] = &ended[..] else { return Ok(Refused::new()) };
-        is_refused(copied)?;
+        let [_, any, all, asked] = &ended[..] else { return Ok(Refused::new()) };
+        is_refused(all)?;
+        if !is_refused(any)? {
+            return Ok(Refused::new());
+        }
         let ids = warehouse.rows_of(asked).await?;
         let Some(query_id) = ids.first().and_then(|row| number(row, 0).ok()) else { return Ok(Refused::new()) };
-        for pause in LOOK_AGAIN {
-            tokio::time::sleep(pause).await;
+        for pause in LOOK_AGAIN_MILLIS {
+            tokio::time::sleep(Duration::from_millis(pause)).await;
             match warehouse.query("load errors", &check::refused_by(query_id, REFUSED_MAX)).await {
                 Ok(rows) if rows.is_empty() => {}
                 Ok(rows) => return Ok(refused(&rows, &self.loader.settings.routed.bucket, parts)),
