@@ -393,3 +393,25 @@ async fn a_column_that_a_person_drops_is_made_again_when_values_come() {
     stack.route_and_load().await;
     assert_eq!(stack.query("SELECT n, s FROM events.a ORDER BY n").await, [["1", "NULL"], ["2", "y"]]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rewritten_record_that_copy_refuses_is_kept_as_its_source_has_it() {
+    let stack = Stack::start().await;
+    stack.query("CREATE SCHEMA IF NOT EXISTS events").await;
+    let create = "CREATE TABLE events.a (_source VARCHAR(32), _line BIGINT, _loaded_at TIMESTAMP DEFAULT SYSDATE, n BIGINT NOT NULL, price BIGINT)";
+    stack.query(create).await;
+    // Only what fits n may be loaded; of the others no variant helps.
+    let odd = r#"{ "event":"a","n":"x" , "price" :"12 EUR","at":1.10e+02}"#;
+    stack.put_lines("1", [r#"{"event":"a","n":1,"price":1}"#]).await;
+    stack.route_and_load().await;
+    stack.put_lines("2", [r#"{"event":"a","n":2}"#, odd, r#"{"event":"a","n":3,"price":"13 EUR"}"#]).await;
+    stack.route_and_load().await;
+    let rows = stack.query("SELECT n, price, price__varchar FROM events.a ORDER BY n").await;
+    assert_eq!(rows, [["1", "1", "NULL"], ["2", "NULL", "NULL"], ["3", "NULL", "13 EUR"]]);
+    let ledger = "SELECT rows_loaded, rows_rejected, quarantine_key FROM log_router.ledger_a WHERE rows_rejected > 0";
+    let [row] = &stack.query(ledger).await[..] else { panic!("one source has a rejected record") };
+    assert_eq!(row[..2], ["2", "1"]);
+    let [line] = &stack.lines(&row[2]).await[..] else { panic!("one record") };
+    let kept: common::quarantine::QuarantinedRecord = serde_json::from_str(line).expect("a record");
+    assert_eq!((kept.line, kept.raw.as_deref()), (2, Some(odd)));
+}
