@@ -29,9 +29,9 @@ mod repair;
 mod schema;
 mod settle;
 mod share;
-mod split;
 #[cfg(test)]
 mod simulation;
+mod split;
 mod sql;
 mod start;
 mod step;

@@ -126,8 +126,8 @@ pub(crate) async fn files<D>(
     let schema = table.schema.as_mut().expect("the ledger was asked through it");
     let event = table.event.clone();
     let splitter = |mapping: Mapping, is_grown| {
-        let (keys, event, mapping) = (&settings.keys, &event, Arc::new(mapping));
-        Splitter { s3, bucket, keys, event, mapping, is_grown }
+        let (s3, bucket, keys) = (s3.clone(), bucket.clone(), settings.keys.clone());
+        Splitter { s3, bucket, keys, event: event.clone(), mapping: Arc::new(mapping), is_grown }
     };
     splitter(schema.foreseen(&seen(&contents), max_depth), false).look_into_hidden(&mut contents).await?;
     schema.grow(warehouse, names, &event, &seen(&contents), max_depth).await?;

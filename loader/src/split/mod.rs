@@ -1,7 +1,7 @@
 //! What each part of a batch loads as: itself, where all its records need the same columns, or two pieces: the records of
 //! its commonest choice, verbatim, and the rest, rewritten.
 //!
-//! A piece's records are read and written one by one, so one part at a time is held, compressed
+//! Records are read and written one by one, so what is held are a few parts with their pieces, compressed
 //! (see [`crate::pieces`]). Every line of a part is in exactly one piece.
 
 mod columns;
@@ -26,6 +26,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::sync::Arc;
+use tokio::task::JoinSet;
 
 /// A file to load.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,19 +71,31 @@ const CHOICES_TOLD: usize = 256;
 /// need theirs.
 const CHOICES_KEPT: usize = COPIES_MAX - 4;
 
+/// Parts that are read, and written anew, at once. Each is held compressed, with its pieces.
+const CONCURRENCY: usize = 4;
+
 /// Reads parts and writes pieces.
-#[derive(Debug)]
-pub(crate) struct Splitter<'a> {
-    pub(crate) s3: &'a aws_sdk_s3::Client,
-    pub(crate) bucket: &'a str,
-    pub(crate) keys: &'a KeyLayout,
-    pub(crate) event: &'a EventName,
+#[derive(Clone, Debug)]
+pub(crate) struct Splitter {
+    pub(crate) s3: aws_sdk_s3::Client,
+    pub(crate) bucket: String,
+    pub(crate) keys: KeyLayout,
+    pub(crate) event: EventName,
     pub(crate) mapping: Arc<Mapping>,
     /// The mapping was grown by what it lacked: what has no column still is in whole records.
     pub(crate) is_grown: bool,
 }
 
-impl Splitter<'_> {
+/// A part of the request with this number, whose records differ.
+#[derive(Clone, Debug)]
+struct Mixed {
+    request: usize,
+    part: Part,
+    /// What loads verbatim.
+    commonest: Option<Choice>,
+}
+
+impl Splitter {
     /// Where a sketch does not tell what is under mapped paths, the records do: it then tells that of them alone.
     pub(crate) async fn look_into_hidden(&self, contents: &mut [Contents<'_>]) -> Result<(), SplitError> {
         let hiding = contents.iter_mut().filter(|contents| look::hides_columns(&self.mapping, &contents.sketch));
@@ -91,7 +104,7 @@ impl Splitter<'_> {
             for part in contents.parts.iter() {
                 let mapping = self.mapping.clone();
                 let look = move |lines: &mut Lines<'_>, _| look::look(&mapping, lines, sketch);
-                sketch = pieces::with_lines(self.s3, self.bucket, part, look).await?;
+                sketch = pieces::with_lines(&self.s3, &self.bucket, part, look).await?;
             }
             contents.sketch = Cow::Owned(sketch);
         }
@@ -111,19 +124,24 @@ impl Splitter<'_> {
                 loads.extend(parts.iter().map(|part| Load::whole(request, part, choice.clone())));
                 continue;
             }
-            for part in parts.iter() {
-                match self.tally(part).await?.commonest(&mut lacking) {
-                    (Some(only), true) => loads.push(Load::whole(request, part, only)),
-                    (commonest, _) => mixed.push((request, part, commonest)),
-                }
+            mixed.extend(parts.iter().map(|part| Mixed { request, part: part.clone(), commonest: None }));
+        }
+        let told = a_few_at_once(mixed, |mixed| self.clone().tally(mixed)).await?;
+        let mut mixed = Vec::new();
+        for (Mixed { request, part, commonest }, is_only, lacks) in told {
+            // Not by merging alone: that forgets the keys of what hides some.
+            let collapsed = std::mem::take(&mut lacking.collapsed) || lacks.collapsed;
+            lacking.merge(&SketchNode { collapsed: false, ..lacks });
+            lacking.collapsed = collapsed;
+            match commonest {
+                Some(only) if is_only => loads.push(Load::whole(request, &part, only)),
+                commonest => mixed.push(Mixed { request, part, commonest }),
             }
         }
         if lacking != SketchNode::default() {
             return Err(SplitError::Lacking(Box::new(lacking)));
         }
-        for (request, part, commonest) in mixed {
-            loads.extend(self.pieces(request, part, commonest).await?);
-        }
+        loads.extend(a_few_at_once(mixed, |mixed| self.clone().pieces(mixed)).await?.into_iter().flatten());
         let mut columns: BTreeMap<Layout, Arc<Columns>> = BTreeMap::new();
         let mut files = vec![Vec::new(); contents.len()];
         for Load { request, part, layout } in self.within_limit(loads).await? {
@@ -147,41 +165,63 @@ impl Splitter<'_> {
         let mut kept: Vec<_> = weights.into_iter().filter(|((_, layout), _)| *layout != Layout::Rewritten).collect();
         kept.sort_by(|(a, n), (b, m)| (m, a).cmp(&(n, b)));
         let kept: BTreeSet<_> = kept.into_iter().take(CHOICES_KEPT).map(|(group, _)| group).collect();
-        let mut within = Vec::new();
-        for load in loads {
-            if load.layout == Layout::Rewritten || kept.contains(&group_of(&load)) {
-                within.push(load);
-            } else {
-                within.extend(self.pieces(load.request, &load.part, None).await?);
-            }
-        }
+        let fits = |load: &Load| load.layout == Layout::Rewritten || kept.contains(&group_of(load));
+        let (mut within, beyond): (Vec<Load>, Vec<Load>) = loads.into_iter().partition(fits);
+        let beyond = beyond.into_iter().map(|Load { request, part, .. }| Mixed { request, part, commonest: None });
+        let rewritten = a_few_at_once(beyond.collect(), |mixed| self.clone().pieces(mixed)).await?;
+        within.extend(rewritten.into_iter().flatten());
         Ok(within)
     }
 
-    async fn tally(&self, part: &Part) -> Result<Tally, SplitError> {
-        let (mapping, is_grown) = (self.mapping.clone(), self.is_grown);
+    /// The part with the choice of most of its records, whether it is that of all, and what the mapping lacks for them.
+    async fn tally(self, mixed: Mixed) -> Result<(Mixed, bool, SketchNode), SplitError> {
+        let (mapping, is_grown) = (self.mapping, self.is_grown);
         let tally = move |lines: &mut Lines<'_>, _| Tally::of(&mapping, lines, is_grown);
-        Ok(pieces::with_lines(self.s3, self.bucket, part, tally).await?)
+        let tally = pieces::with_lines(&self.s3, &self.bucket, &mixed.part, tally).await?;
+        let is_only = tally.is_one_choice();
+        let (commonest, lacking) = tally.commonest();
+        Ok((Mixed { commonest, ..mixed }, is_only, lacking))
     }
 
-    async fn pieces(&self, request: usize, part: &Part, verbatim: Option<Choice>) -> Result<Vec<Load>, SplitError> {
+    async fn pieces(self, Mixed { request, part, commonest }: Mixed) -> Result<Vec<Load>, SplitError> {
         let mapping = self.mapping.clone();
-        let write = move |lines: &mut Lines<'_>, codec| write(&mapping, lines, codec, verbatim);
-        let written = pieces::with_lines(self.s3, self.bucket, part, write).await?;
+        let write = move |lines: &mut Lines<'_>, codec| write(&mapping, lines, codec, commonest);
+        let written = pieces::with_lines(&self.s3, &self.bucket, &part, write).await?;
         if written.iter().any(|(_, layout)| layout.keeps_record()) && !self.mapping.has_record_column() {
             let lacking = SketchNode { types: Types::OBJECT, collapsed: true, ..Default::default() };
             return Err(SplitError::Lacking(Box::new(lacking)));
         }
         let records = written.iter().map(|(piece, _)| piece.records).sum();
         if records != part.records {
-            return Err(SplitError::Unbalanced { part: part.key.clone(), pieces: records, records: part.records });
+            return Err(SplitError::Unbalanced { part: part.key, pieces: records, records: part.records });
         }
         let mut loads = Vec::new();
         for (piece, layout) in written {
-            let put = pieces::put(self.s3, self.bucket, self.keys, self.event, &part.key, piece).await;
+            let put = pieces::put(&self.s3, &self.bucket, &self.keys, &self.event, &part.key, piece).await;
             loads.push(Load { request, part: put.map_err(PieceError::Aws)?, layout });
         }
         Ok(loads)
+    }
+}
+
+/// Does the same with all of them, some at a time; gives what came of it in their order.
+async fn a_few_at_once<T, R, F>(all: Vec<T>, work: impl Fn(T) -> F) -> Result<Vec<R>, SplitError>
+where
+    R: Send + 'static,
+    F: Future<Output = Result<R, SplitError>> + Send + 'static,
+{
+    let (mut tasks, mut done) = (JoinSet::new(), BTreeMap::new());
+    let mut left = all.into_iter().enumerate();
+    loop {
+        while tasks.len() < CONCURRENCY
+            && let Some((at, one)) = left.next()
+        {
+            let task = work(one);
+            tasks.spawn(async move { (at, task.await) });
+        }
+        let Some(joined) = tasks.join_next().await else { return Ok(done.into_values().collect()) };
+        let (at, result) = joined.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+        done.insert(at, result?);
     }
 }
 
@@ -236,15 +276,14 @@ impl Tally {
         }
     }
 
-    /// The choice of most records, and whether it is that of all. Adds what is lacking.
-    fn commonest(self, lacking: &mut SketchNode) -> (Option<Choice>, bool) {
-        // Not merged: that forgets the keys of what hides some.
-        let collapsed = std::mem::take(&mut lacking.collapsed) || self.lacking.collapsed;
-        lacking.merge(&SketchNode { collapsed: false, ..self.lacking });
-        lacking.collapsed = collapsed;
-        let is_only = self.choices.len() == 1 && self.others == 0;
+    fn is_one_choice(&self) -> bool {
+        self.choices.len() == 1 && self.others == 0
+    }
+
+    /// The choice of most records, and what is lacking.
+    fn commonest(self) -> (Option<Choice>, SketchNode) {
         let commonest = self.choices.into_iter().max_by(|(a, n), (b, m)| (n, b).cmp(&(m, a)));
-        (commonest.map(|(choice, _)| choice), is_only)
+        (commonest.map(|(choice, _)| choice), self.lacking)
     }
 }
 

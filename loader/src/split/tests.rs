@@ -67,8 +67,9 @@ fn split(mapping: &Mapping, part: &Sketched) -> Vec<(Vec<String>, Layout)> {
     let lines = || Lines::new(Codec::Gzip, &whole.stored, whole.records).expect("gzip");
     let tally = Tally::of(mapping, &mut lines(), true).expect("lines");
     assert_eq!(tally.lacking, SketchNode::default(), "the mapping was grown by all of it");
-    let commonest = match tally.commonest(&mut SketchNode::default()) {
-        (Some(only), true) => return vec![(part.lines.clone(), Layout::Chosen(only))],
+    let is_only = tally.is_one_choice();
+    let commonest = match tally.commonest() {
+        (Some(only), _) if is_only => return vec![(part.lines.clone(), Layout::Chosen(only))],
         (commonest, _) => commonest,
     };
     let pieces = write(mapping, &mut lines(), Codec::Gzip, commonest).expect("lines");
@@ -327,9 +328,7 @@ fn what_the_mapping_lacks_is_told_by_path_and_type() {
     let piece = stored(&part.lines);
     let tally = |is_grown| {
         let mut lines = Lines::new(Codec::Gzip, &piece.stored, piece.records).expect("gzip");
-        let mut lacking = SketchNode::default();
-        Tally::of(&mapping, &mut lines, is_grown).expect("lines").commonest(&mut lacking);
-        lacking
+        Tally::of(&mapping, &mut lines, is_grown).expect("lines").lacking
     };
     let lacking = tally(false);
     assert!(lacking.collapsed, "x is in the whole record");
