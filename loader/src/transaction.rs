@@ -152,6 +152,9 @@ impl Transaction {
 }
 
 #[cfg(test)]
+mod proof;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::sql::load::Codec;
@@ -159,7 +162,7 @@ mod tests {
     use common::source::SourceId;
     use time::macros::datetime;
 
-    fn row(key: &str, generation: u32, rows: u64) -> LedgerRow {
+    pub(super) fn row(key: &str, generation: u32, rows: u64) -> LedgerRow {
         LedgerRow {
             source_id: SourceId::new("raw", key, "e"),
             generation,
@@ -171,7 +174,7 @@ mod tests {
         }
     }
 
-    fn plan<'a>(event: &'a EventName, columns: &'a [String], rows: Vec<LedgerRow>) -> Plan<'a> {
+    pub(super) fn plan<'a>(event: &'a EventName, columns: &'a [String], rows: Vec<LedgerRow>) -> Plan<'a> {
         let copy = Copy {
             columns,
             manifest_uri: "s3://b/m",

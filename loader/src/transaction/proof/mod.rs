@@ -1,0 +1,215 @@
+//! Exactly once, on a real database: the loader's own statement list in two sessions at once, in every order that
+//! their statements can have.
+//!
+//! PostgreSQL stands in for Redshift, whose transactions descend from it: REPEATABLE READ for SNAPSHOT, SERIALIZABLE for
+//! itself. Not proven here: COPY, and that Redshift's LOCK and UPDATE do as PostgreSQL's; therefore each of the two must
+//! be enough where the other did nothing.
+
+mod postgres;
+mod race;
+mod session;
+mod statements;
+
+use super::Role;
+use super::tests::row;
+use crate::sql::load::LedgerRow;
+use crate::sql::tests::names;
+use crate::verdict::{Class, classify};
+use postgres::Postgres;
+use race::{Choices, Ending, Isolation, Race, Step};
+use statements::{Variant, count, event, load, prepare};
+
+/// Rows of each source.
+const ROWS: u64 = 3;
+
+/// How all orders of one race ended.
+#[derive(Debug, Default)]
+struct Tally {
+    orders: u64,
+    /// Both committed, and every row is there twice.
+    doubled: u64,
+    /// Losers by the role that refused them.
+    refused_by: Vec<Option<Role>>,
+}
+
+/// Two loads of the same new source, in every order, each order with a source of its own.
+fn race(race: &mut Race, isolation: Isolation, variant: Variant) -> Tally {
+    let (mut choices, mut tally) = (Choices::default(), Tally::default());
+    loop {
+        let rows = [row(&format!("{isolation:?} {variant:?} {}", tally.orders), 0, ROWS)];
+        let lists = ["b-1", "b-2"].map(|batch| load(batch, &rows, variant));
+        let endings = race.run(isolation, [&lists[0], &lists[1]], &mut choices);
+        let counted = count(&mut race.observer, &rows);
+        tally.orders += 1;
+        let losers: Vec<_> = endings.iter().filter(|ending| **ending != Ending::Committed).collect();
+        match losers[..] {
+            [] => {
+                assert_eq!(counted, (2 * ROWS, 2), "{isolation:?} {variant:?} {choices:?}");
+                tally.doubled += 1;
+            }
+            [Ending::Failed(role, message)] => {
+                assert_eq!(counted, (ROWS, 1), "{isolation:?} {variant:?} {choices:?}");
+                // The loser is told to ask the ledger, or to try again; then the guard ends it.
+                let class = classify(*role, message);
+                assert!(matches!(class, Class::AlreadyLoaded | Class::Transient), "{role:?} {message}: {class:?}");
+                tally.refused_by.push(*role);
+            }
+            _ => panic!("nobody committed: {endings:?} {isolation:?} {variant:?} {choices:?}"),
+        }
+        if !choices.go_on() {
+            return tally;
+        }
+    }
+}
+
+fn started() -> Option<(Postgres, Race)> {
+    let postgres = Postgres::start()?;
+    let mut race = Race::new(&postgres);
+    prepare(&mut race.observer);
+    Some((postgres, race))
+}
+
+#[test]
+fn of_two_loads_of_one_source_exactly_one_commits_in_every_order_of_their_statements() {
+    let Some((_postgres, mut both)) = started() else { return };
+    for isolation in Isolation::BOTH {
+        let tally = race(&mut both, isolation, Variant::WHOLE);
+        assert_eq!(tally.doubled, 0, "{isolation:?}");
+        assert!(tally.orders >= 20, "{isolation:?}: only {} orders", tally.orders);
+        assert!(tally.refused_by.iter().all(|role| *role == Some(Role::Guard)), "every snapshot is young: {tally:?}");
+    }
+}
+
+#[test]
+fn with_a_snapshot_from_before_the_lock_the_update_of_the_gate_keeps_it_so() {
+    let Some((_postgres, mut both)) = started() else { return };
+    for isolation in Isolation::BOTH {
+        let tally = race(&mut both, isolation, Variant { early_snapshot: true, ..Variant::WHOLE });
+        assert_eq!(tally.doubled, 0, "{isolation:?}");
+        assert!(tally.orders >= 100, "{isolation:?}: only {} orders", tally.orders);
+        assert!(tally.refused_by.contains(&Some(Role::Hold)), "{isolation:?}: the UPDATE had nothing to do");
+    }
+}
+
+#[test]
+fn without_the_lock_the_update_of_the_gate_is_enough() {
+    let Some((_postgres, mut both)) = started() else { return };
+    for isolation in Isolation::BOTH {
+        for early_snapshot in [false, true] {
+            let tally = race(&mut both, isolation, Variant { lock: false, early_snapshot, ..Variant::WHOLE });
+            assert_eq!(tally.doubled, 0, "{isolation:?} {early_snapshot}");
+            assert!(tally.refused_by.contains(&Some(Role::Hold)), "{isolation:?}: the UPDATE had nothing to do");
+        }
+    }
+}
+
+#[test]
+fn without_the_update_the_lock_is_enough_only_while_no_snapshot_is_older() {
+    let Some((_postgres, mut both)) = started() else { return };
+    let alone = |early_snapshot| Variant { hold: false, early_snapshot, ..Variant::WHOLE };
+    for isolation in Isolation::BOTH {
+        assert_eq!(race(&mut both, isolation, alone(false)).doubled, 0, "{isolation:?}");
+    }
+    let doubled = Isolation::BOTH.map(|isolation| race(&mut both, isolation, alone(true)).doubled);
+    assert!(doubled[0] > 0, "REPEATABLE READ doubles: this is what the UPDATE is for");
+    assert_eq!(doubled[1], 0, "SERIALIZABLE refuses by itself");
+}
+
+#[test]
+fn without_both_only_serializable_keeps_rows_from_doubling() {
+    let Some((_postgres, mut both)) = started() else { return };
+    // Nothing ever waits here, so the orders are all there are of two lists: kept short.
+    let neither = Variant { lock: false, hold: false, early_snapshot: false, session_local: false };
+    let [repeatable_read, serializable] = Isolation::BOTH.map(|isolation| race(&mut both, isolation, neither));
+    assert!(repeatable_read.doubled > 0 && repeatable_read.orders == 252, "{}", repeatable_read.orders);
+    assert_eq!(serializable.doubled, 0);
+}
+
+/// Two lists over sources of this order's own, and what must hold however they ended.
+fn every_order(
+    both: &mut Race,
+    isolation: Isolation,
+    lists: impl Fn(&mut Race, u64) -> [Vec<Step>; 2],
+    mut check: impl FnMut(&mut Race, u64, [Ending; 2]),
+) -> u64 {
+    let (mut choices, mut orders) = (Choices::default(), 0);
+    loop {
+        let [first, second] = lists(both, orders);
+        let endings = both.run(isolation, [&first, &second], &mut choices);
+        check(both, orders, endings);
+        orders += 1;
+        if !choices.go_on() {
+            return orders;
+        }
+    }
+}
+
+fn loaded_before(both: &mut Race, isolation: Isolation, rows: &[LedgerRow]) {
+    assert_eq!(both.run_alone(isolation, &load("b-0", rows, Variant::WHOLE)), Ending::Committed);
+}
+
+#[test]
+fn a_source_that_two_different_batches_share_is_loaded_once() {
+    let Some((_postgres, mut both)) = started() else { return };
+    for isolation in Isolation::BOTH {
+        let rows = |order: u64| {
+            let [left, shared, right] =
+                ["l", "s", "r"].map(|who| row(&format!("{isolation:?} {who} {order}"), 0, ROWS));
+            [vec![left, shared.clone()], vec![shared, right]]
+        };
+        let lists = |_: &mut Race, order| {
+            let [first, second] = rows(order);
+            [load("b-1", &first, Variant::WHOLE), load("b-2", &second, Variant::WHOLE)]
+        };
+        every_order(&mut both, isolation, lists, |both, order, endings| {
+            let [first, second] = rows(order);
+            let all = [first, second].concat();
+            let failed = endings.iter().filter(|ending| matches!(ending, Ending::Failed(Some(Role::Guard), _))).count();
+            assert_eq!(failed, 1, "{endings:?}");
+            assert_eq!(count(&mut both.observer, &all), (2 * ROWS, 2), "one batch as a whole, the other not at all");
+        });
+    }
+}
+
+#[test]
+fn of_two_replaces_at_once_the_rows_of_the_highest_generation_stay() {
+    let Some((_postgres, mut both)) = started() else { return };
+    for isolation in Isolation::BOTH {
+        for (first, second) in [(1, 1), (1, 2)] {
+            let rows = |order: u64, generation: u32| {
+                let rows = ROWS + u64::from(generation);
+                [row(&format!("{isolation:?} {first} {second} {order}"), generation, rows)]
+            };
+            let lists = |both: &mut Race, order| {
+                loaded_before(both, isolation, &rows(order, 0));
+                [("b-1", first), ("b-2", second)].map(|(batch, n)| load(batch, &rows(order, n), Variant::WHOLE))
+            };
+            every_order(&mut both, isolation, lists, |both, order, endings| {
+                assert!(endings.contains(&Ending::Committed), "{endings:?}");
+                assert!(endings[1] == Ending::Committed || first == second, "nothing refuses the higher: {endings:?}");
+                let commits = endings.iter().filter(|ending| **ending == Ending::Committed).count() as u64;
+                let counted = count(&mut both.observer, &rows(order, second));
+                assert_eq!(counted, (ROWS + u64::from(second), 1 + commits), "{endings:?}");
+            });
+        }
+    }
+}
+
+#[test]
+fn an_empty_gate_and_one_of_two_rows_fail_the_load() {
+    let Some((_postgres, mut both)) = started() else { return };
+    let gate = names().gate(&event());
+    for (change, found) in [
+        (format!("INSERT INTO {gate} (\"holder\", \"version\") VALUES ('nobody', 0)"), "gate rows: 2"),
+        (format!("DELETE FROM {gate}"), "gate rows: 0"),
+    ] {
+        both.observer.run(&change).expect("changed by a person");
+        for isolation in Isolation::BOTH {
+            let rows = [row(found, 0, ROWS)];
+            let ending = both.run_alone(isolation, &load("b-1", &rows, Variant::WHOLE));
+            let Ending::Failed(Some(Role::GateCheck), message) = ending else { panic!("{ending:?}") };
+            assert!(message.contains(found), "{message}");
+            assert_eq!(count(&mut both.observer, &rows), (0, 0));
+        }
+    }
+}
