@@ -8,6 +8,7 @@ use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use s3s::{Body, StdError};
 
+use crate::faults::{Faults, Kind, Place, Refused, ReplyLost, Turn};
 use crate::request_counts::RequestCounts;
 use crate::scope::{RequestScope, TargetService};
 use crate::{redshift, s3, sqs};
@@ -20,18 +21,20 @@ pub(crate) struct Dispatch {
     pub(crate) sqs: Arc<sqs::Service>,
     pub(crate) redshift: Arc<redshift::Service>,
     pub(crate) requests: Arc<RequestCounts>,
+    pub(crate) faults: Arc<Faults>,
 }
 
 impl Dispatch {
-    pub(crate) async fn handle(&self, request: Request<Incoming>) -> Response<Body> {
+    /// Fails where nobody is to hear of the answer: the connection is then closed.
+    pub(crate) async fn handle(&self, request: Request<Incoming>) -> Result<Response<Body>, ReplyLost> {
         if request.uri().path().starts_with("/_sandbox/") {
-            return self.own_page(&request);
+            return Ok(self.own_page(request).await);
         }
         let scope = RequestScope::of(request.headers(), request.uri());
         let result = match scope.service {
             TargetService::S3 => {
                 let request_id = uuid::Uuid::new_v4().simple().to_string().to_uppercase();
-                self.s3.handle(request, s3::Caller { region: scope.region, request_id }).await
+                self.s3.handle(request, s3::Caller::new(scope.region, request_id)).await
             }
             TargetService::Sqs => self.sqs(request, scope.region).await,
             TargetService::RedshiftData => self.redshift(request).await,
@@ -41,9 +44,12 @@ impl Dispatch {
                 Ok(json(StatusCode::NOT_IMPLEMENTED, "UnknownServiceException", &message))
             }
         };
-        result.unwrap_or_else(|error| {
+        result.or_else(|error| {
+            if let Some(lost) = error.downcast_ref::<ReplyLost>() {
+                return Err(*lost);
+            }
             tracing::warn!(%error, "a request could not be answered");
-            json(StatusCode::BAD_REQUEST, "SerializationException", &error.to_string())
+            Ok(json(StatusCode::BAD_REQUEST, "SerializationException", &error.to_string()))
         })
     }
 
@@ -56,8 +62,13 @@ impl Dispatch {
             request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost").to_owned();
         self.requests.add("sqs", &operation);
         let body = read(request).await?;
+        let turn = match self.turn("sqs", &operation, &body).await {
+            Ok(turn) => turn,
+            Err(refused) => return Ok(refusal(&refused, "RequestThrottled", "InternalFailure")),
+        };
         let context = sqs::RequestContext { host, region };
-        Ok(Arc::clone(&self.sqs).handle(&operation, &body, &context).await.map(Body::from))
+        let answer = Arc::clone(&self.sqs).handle(&operation, &body, &context).await;
+        heard(turn, answer.map(Body::from))
     }
 
     async fn redshift(&self, request: Request<Incoming>) -> Result<Response<Body>, StdError> {
@@ -67,20 +78,78 @@ impl Dispatch {
         };
         self.requests.add("redshift-data", &operation);
         let body = read(request).await?;
-        Ok(Arc::clone(&self.redshift).handle(&operation, body).await.map(Body::http_body))
+        let turn = match self.turn("redshift-data", &operation, &body).await {
+            Ok(turn) => turn,
+            Err(refused) => return Ok(refusal(&refused, "ThrottlingException", "InternalServerException")),
+        };
+        let answer = Arc::clone(&self.redshift).handle(&operation, body).await;
+        if turn == Turn::AnswerNobody {
+            // What the reply would have told is over by then: nothing is left to hope for.
+            self.redshift.wait_until_ended(&answer).await;
+        }
+        heard(turn, answer.map(Body::http_body))
+    }
+
+    async fn turn(&self, service: &str, operation: &str, body: &[u8]) -> Result<Turn, Refused> {
+        if self.faults.is_empty() {
+            return Ok(Turn::Answer);
+        }
+        let text = String::from_utf8_lossy(body);
+        self.faults.at_request(&Place { service, operation, text: &text }).await
     }
 
     /// `/_sandbox/…`: about the sandbox itself. No bucket name starts with an underscore.
-    fn own_page(&self, request: &Request<Incoming>) -> Response<Body> {
-        match (request.method(), request.uri().path()) {
+    async fn own_page(&self, request: Request<Incoming>) -> Response<Body> {
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        match (&method, path.as_str()) {
             (&Method::GET, "/_sandbox/health") => respond(StatusCode::OK, r#"{"status":"ok"}"#.to_owned()),
             (&Method::GET, "/_sandbox/requests") => respond(StatusCode::OK, self.requests.to_json()),
+            (&Method::GET, "/_sandbox/faults") => respond(StatusCode::OK, self.faults.list().to_string()),
+            (&Method::POST, "/_sandbox/faults") => match read(request).await {
+                Ok(body) => match self.faults.add(&body) {
+                    Ok(id) => respond(StatusCode::CREATED, serde_json::json!({ "id": id }).to_string()),
+                    Err(why) => json(StatusCode::BAD_REQUEST, "ValidationException", &why),
+                },
+                Err(error) => json(StatusCode::BAD_REQUEST, "SerializationException", &error.to_string()),
+            },
+            (&Method::DELETE, "/_sandbox/faults") => {
+                self.faults.clear();
+                respond(StatusCode::OK, "{}".to_owned())
+            }
+            (&Method::DELETE, path) if fault_id(path).is_some_and(|id| self.faults.remove(id)) => {
+                respond(StatusCode::OK, "{}".to_owned())
+            }
             (_, path) => {
-                let message = format!("there is no {path}; try GET /_sandbox/health or /_sandbox/requests");
+                let message = format!(
+                    "there is no {method} {path}; try GET /_sandbox/health, /_sandbox/requests or /_sandbox/faults"
+                );
                 json(StatusCode::NOT_FOUND, "NotFound", &message)
             }
         }
     }
+}
+
+fn fault_id(path: &str) -> Option<u64> {
+    path.strip_prefix("/_sandbox/faults/")?.parse().ok()
+}
+
+/// The answer, unless nobody is to hear of it.
+fn heard(turn: Turn, answer: Response<Body>) -> Result<Response<Body>, StdError> {
+    match turn {
+        Turn::Answer => Ok(answer),
+        Turn::AnswerNobody => Err(ReplyLost.into()),
+    }
+}
+
+/// A refusal in AWS JSON; the services' words for the same differ.
+fn refusal(refused: &Refused, throttled: &str, failed: &str) -> Response<Body> {
+    let (status, error_type) = match refused.kind {
+        Kind::Throttle => (StatusCode::BAD_REQUEST, throttled),
+        Kind::AccessDenied => (StatusCode::BAD_REQUEST, "AccessDeniedException"),
+        Kind::PausedWarehouse => (StatusCode::BAD_REQUEST, "ValidationException"),
+        _ => (StatusCode::INTERNAL_SERVER_ERROR, failed),
+    };
+    json(status, error_type, &refused.message)
 }
 
 fn operation_of(request: &Request<Incoming>, prefix: &str) -> Option<String> {

@@ -9,6 +9,7 @@ mod database;
 mod demo;
 mod digest;
 mod dispatch;
+mod faults;
 mod form_encoding;
 pub mod provision;
 pub mod redshift;

@@ -1,6 +1,5 @@
 //! The endpoint: one loopback listener, its connections, and an orderly end.
 
-use std::convert::Infallible;
 use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -15,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::dispatch::Dispatch;
+use crate::faults::Faults;
 use crate::request_counts::RequestCounts;
 use crate::{redshift, s3, sqs};
 
@@ -47,12 +47,14 @@ impl Sandbox {
         let address = listener.local_addr()?;
         let directory = claim(&options.dir)?;
         let stopping = CancellationToken::new();
-        let queues = sqs::Service::open(&options.dir, stopping.clone())?;
-        let objects = s3::Store::open(&options.dir, Arc::clone(&queues))?;
-        let warehouse = redshift::Service::open(&options.dir, Arc::clone(&objects) as Arc<dyn redshift::ObjectSource>)?;
+        let faults = Arc::new(Faults::default());
+        let queues = sqs::Service::open(&options.dir, stopping.clone(), Arc::clone(&faults))?;
+        let objects = s3::Store::open(&options.dir, Arc::clone(&queues), Arc::clone(&faults))?;
+        let files = Arc::clone(&objects) as Arc<dyn redshift::ObjectSource>;
+        let warehouse = redshift::Service::open(&options.dir, files, Arc::clone(&faults))?;
         let requests = Arc::new(RequestCounts::default());
         let s3 = s3::Service::new(objects, Arc::clone(&requests));
-        let dispatch = Arc::new(Dispatch { s3, sqs: queues, redshift: warehouse, requests });
+        let dispatch = Arc::new(Dispatch { s3, sqs: queues, redshift: warehouse, requests, faults });
         let tasks = TaskTracker::new();
         tasks.spawn(accept(listener, dispatch, stopping.clone(), tasks.clone()));
         Ok(Self { address, stopping, tasks, _directory: directory })
@@ -114,7 +116,7 @@ async fn serve(stream: TcpStream, dispatch: Arc<Dispatch>, stopping: Cancellatio
     }
     let service = service_fn(move |request| {
         let dispatch = Arc::clone(&dispatch);
-        async move { Ok::<_, Infallible>(dispatch.handle(request).await) }
+        async move { dispatch.handle(request).await }
     });
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())

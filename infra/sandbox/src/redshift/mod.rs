@@ -10,16 +10,16 @@
 mod catalog;
 mod copy;
 mod data_api;
-mod error;
+pub(crate) mod error;
 mod functions;
 mod parse;
 mod plan;
-mod run;
+pub(crate) mod run;
 mod sql_type;
 #[cfg(test)]
 mod test_bench;
 mod values;
-mod warehouse;
+pub(crate) mod warehouse;
 
 use std::io;
 use std::path::Path;
@@ -30,6 +30,7 @@ use bytes::Bytes;
 use http::Response;
 use http_body_util::Full;
 
+use crate::faults::Faults;
 use data_api::DataApi;
 use warehouse::Warehouse;
 
@@ -44,6 +45,9 @@ pub enum ObjectSourceError {
     NoSuchBucket,
     #[error("the specified key does not exist")]
     NoSuchKey,
+    /// S3 is there and does not hand it out: 403 or 503.
+    #[error("{}", refused_by_s3(*status))]
+    Refused { status: u16 },
     #[error(transparent)]
     Io(io::Error),
 }
@@ -55,10 +59,14 @@ pub struct Service {
 
 impl Service {
     /// Opens (or creates) the database under `{dir}/redshift/`.
-    pub fn open(dir: &Path, objects: Arc<dyn ObjectSource>) -> anyhow::Result<Arc<Service>> {
+    pub(crate) fn open(
+        dir: &Path,
+        objects: Arc<dyn ObjectSource>,
+        faults: Arc<Faults>,
+    ) -> anyhow::Result<Arc<Service>> {
         let folder = dir.join("redshift");
         std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
-        let warehouse = Warehouse::open(&folder.join("warehouse.db"), objects)
+        let warehouse = Warehouse::open(&folder.join("warehouse.db"), objects, faults)
             .with_context(|| format!("cannot open the warehouse in {}", folder.display()))?;
         Ok(Arc::new(Service { data_api: DataApi::new(warehouse) }))
     }
@@ -67,4 +75,18 @@ impl Service {
     pub async fn handle(self: Arc<Self>, operation: &str, body: Bytes) -> Response<Full<Bytes>> {
         self.data_api.handle(operation, &body).await
     }
+
+    /// Waits for the end of the statement that an answer tells of, if it does.
+    pub(crate) async fn wait_until_ended(&self, answer: &Response<Full<Bytes>>) {
+        self.data_api.wait_until_ended(answer).await;
+    }
+}
+
+/// S3's answer as a failed COPY shows it.
+fn refused_by_s3(status: u16) -> String {
+    let what = match status {
+        503 => "Please reduce your request rate.,Status 503,Error SlowDown",
+        _ => "Access Denied,Status 403,Error AccessDenied",
+    };
+    format!("S3ServiceException:{what},Rid SANDBOX,ExtRid SANDBOX,CanRetry 1")
 }

@@ -54,7 +54,7 @@ impl Bench {
     pub(crate) fn new() -> Bench {
         let folder = tempfile::tempdir().unwrap();
         let objects = Arc::new(Objects::default());
-        let warehouse = Warehouse::open(&folder.path().join("warehouse.db"), objects.clone()).unwrap();
+        let warehouse = Warehouse::open(&folder.path().join("warehouse.db"), objects.clone(), Arc::default()).unwrap();
         Bench { folder, objects, warehouse }
     }
 

@@ -15,6 +15,7 @@ use super::ObjectSource;
 use super::error::{SqlError, SqlResult};
 use super::values::timestamp::now_micros;
 use super::{catalog, copy, functions};
+use crate::faults::Faults;
 
 /// Idle reader connections kept for the next statement.
 const KEPT_READERS: usize = 8;
@@ -26,6 +27,7 @@ const FIRST_QUERY_ID: i64 = 100;
 pub(crate) struct Warehouse {
     path: PathBuf,
     pub(crate) objects: Arc<dyn ObjectSource>,
+    pub(crate) faults: Arc<Faults>,
     writer: Mutex<Turns>,
     writer_free: Condvar,
     readers: Mutex<Vec<Connection>>,
@@ -39,7 +41,7 @@ struct Turns {
 }
 
 impl Warehouse {
-    pub(crate) fn open(path: &Path, objects: Arc<dyn ObjectSource>) -> SqlResult<Arc<Warehouse>> {
+    pub(crate) fn open(path: &Path, objects: Arc<dyn ObjectSource>, faults: Arc<Faults>) -> SqlResult<Arc<Warehouse>> {
         let connection = connect(path)?;
         connection
             .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -65536;")?;
@@ -49,6 +51,7 @@ impl Warehouse {
         Ok(Arc::new(Warehouse {
             path: path.to_owned(),
             objects,
+            faults,
             writer: Mutex::new(Turns { connection: Some(connection), waiting: VecDeque::new(), next_ticket: 0 }),
             writer_free: Condvar::new(),
             readers: Mutex::new(Vec::new()),

@@ -37,6 +37,7 @@ use index::{BucketRow, Committed, Index};
 use notifications::ObjectEvent;
 pub(crate) use request::Caller;
 
+use crate::faults::{Faults, Kind, Place, ReplyLost};
 use crate::redshift::{ObjectSource, ObjectSourceError};
 use crate::request_counts::RequestCounts;
 use crate::{clock, sqs};
@@ -46,6 +47,7 @@ pub(crate) struct Store {
     index: Index,
     content: ContentFiles,
     queues: Arc<sqs::Service>,
+    faults: Arc<Faults>,
 }
 
 pub(crate) struct Service {
@@ -53,17 +55,20 @@ pub(crate) struct Service {
 }
 
 impl Store {
-    pub(crate) fn open(dir: &Path, queues: Arc<sqs::Service>) -> anyhow::Result<Arc<Self>> {
+    pub(crate) fn open(dir: &Path, queues: Arc<sqs::Service>, faults: Arc<Faults>) -> anyhow::Result<Arc<Self>> {
         let index = Index::open(dir)?;
         let content =
             ContentFiles::open(dir).with_context(|| format!("could not create {}/s3/content", dir.display()))?;
         let named = index.contents().map_err(|e| anyhow::anyhow!("could not read the object index: {e}"))?;
         content.sweep(&named).context("could not sweep unused content files")?;
-        Ok(Arc::new(Self { index, content, queues }))
+        Ok(Arc::new(Self { index, content, queues, faults }))
     }
 
     /// Tells every queue that wants to know, once the write is visible. A queue deleted meanwhile loses its message, as in S3.
     fn notify(&self, bucket: &BucketRow, event: &ObjectEvent<'_>, caller: &Caller) {
+        if self.is_struck(Kind::DroppedNotification, &bucket.name, event.key).is_some() {
+            return;
+        }
         // Only `PutBucketNotificationConfiguration` writes the column.
         let targets: Vec<notifications::QueueTarget> = serde_json::from_str(&bucket.notifications).unwrap_or_default();
         for target in targets.iter().filter(|target| target.wants(event)) {
@@ -71,6 +76,15 @@ impl Store {
                 tracing::warn!(queue = target.queue_arn, key = event.key, %error, "could not deliver an S3 notification");
             }
         }
+    }
+
+    /// A fault of objects goes by bucket and key.
+    fn is_struck(&self, kind: Kind, bucket: &str, key: &str) -> Option<crate::faults::Fault> {
+        if self.faults.is_empty() {
+            return None;
+        }
+        let text = format!("{bucket}/{key}");
+        self.faults.strike(&[kind], &Place { service: "s3", operation: "", text: &text })
     }
 
     fn drop_replaced(&self, committed: &Committed) {
@@ -90,8 +104,11 @@ impl Service {
         B: hyper::body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<StdError>,
     {
-        let request_id = caller.request_id.clone();
+        let (request_id, lost_reply) = (caller.request_id.clone(), caller.lost_reply.clone());
         let mut response = self.s3s.call(request::prepare(request, caller)).await.map_err(StdError::from)?;
+        if lost_reply.get() {
+            return Err(ReplyLost.into());
+        }
         if let Ok(value) = http::HeaderValue::from_str(&request_id) {
             response.headers_mut().insert("x-amz-request-id", value.clone());
             response.headers_mut().insert("x-amz-id-2", value);
@@ -102,6 +119,9 @@ impl Service {
 
 impl ObjectSource for Store {
     fn open(&self, bucket: &str, key: &str) -> Result<Box<dyn std::io::Read + Send>, ObjectSourceError> {
+        if let Some(fault) = self.is_struck(Kind::ObjectRefused, bucket, key) {
+            return Err(ObjectSourceError::Refused { status: fault.status.unwrap_or(403) });
+        }
         // A replaced object's file goes at once; the second look then finds the new one.
         for last_try in [false, true] {
             let row = self.index.object(bucket, key).map_err(|error| match error.code() {
@@ -121,10 +141,7 @@ impl ObjectSource for Store {
 
 /// Every request gets its [`Caller`] in `request::prepare`.
 fn caller_of(extensions: &Extensions) -> Caller {
-    extensions
-        .get::<Caller>()
-        .cloned()
-        .unwrap_or_else(|| Caller { region: crate::DEFAULT_REGION.to_owned(), request_id: String::new() })
+    extensions.get::<Caller>().cloned().unwrap_or_else(|| Caller::new(crate::DEFAULT_REGION.to_owned(), String::new()))
 }
 
 /// S3's object times have whole seconds, everywhere they are shown.

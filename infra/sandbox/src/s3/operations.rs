@@ -3,14 +3,36 @@
 use std::sync::Arc;
 
 use s3s::dto::*;
-use s3s::{S3, S3Request, S3Response, S3Result};
+use s3s::{S3, S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
 
-use super::Store;
+use super::{Store, caller_of};
+use crate::faults::{Kind, Place, Refused, Turn};
 use crate::request_counts::RequestCounts;
 
 pub(super) struct Operations {
     pub(super) store: Arc<Store>,
     pub(super) requests: Arc<RequestCounts>,
+}
+
+impl Operations {
+    async fn turn(&self, operation: &str, uri: &http::Uri) -> S3Result<Turn> {
+        let faults = &self.store.faults;
+        if faults.is_empty() {
+            return Ok(Turn::Answer);
+        }
+        let encoded = uri.path_and_query().map_or("", |text| text.as_str());
+        let text = percent_encoding::percent_decode_str(encoded).decode_utf8_lossy();
+        faults.at_request(&Place { service: "s3", operation, text: &text }).await.map_err(refusal)
+    }
+}
+
+fn refusal(refused: Refused) -> S3Error {
+    let code = match refused.kind {
+        Kind::Throttle => S3ErrorCode::SlowDown,
+        Kind::AccessDenied => S3ErrorCode::AccessDenied,
+        _ => S3ErrorCode::InternalError,
+    };
+    S3Error::with_message(code, refused.message)
 }
 
 /// One line per operation: the trait's signature, and the method of [`Store`] of the same name.
@@ -19,8 +41,15 @@ macro_rules! operations {
         #[async_trait::async_trait]
         impl S3 for Operations {
             $(async fn $name(&self, request: S3Request<$input>) -> S3Result<S3Response<$output>> {
-                self.requests.add("s3", stringify!($input).trim_end_matches("Input"));
-                self.store.$name(request).await.map(S3Response::new)
+                let operation = stringify!($input).trim_end_matches("Input");
+                self.requests.add("s3", operation);
+                let turn = self.turn(operation, &request.uri).await?;
+                let caller = (turn == Turn::AnswerNobody).then(|| caller_of(&request.extensions));
+                let answer = self.store.$name(request).await.map(S3Response::new);
+                if let Some(caller) = caller {
+                    caller.lost_reply.set();
+                }
+                answer
             })*
         }
     };

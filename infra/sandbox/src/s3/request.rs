@@ -2,6 +2,7 @@
 //!
 //! `s3s` can only check a signature against a secret it knows; here any key pair is welcome, so it sees anonymous requests.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -17,6 +18,27 @@ use super::aws_chunked::{ChunkError, Decoder};
 pub(crate) struct Caller {
     pub(crate) region: String,
     pub(crate) request_id: String,
+    pub(super) lost_reply: LostReply,
+}
+
+impl Caller {
+    pub(crate) fn new(region: String, request_id: String) -> Self {
+        Self { region, request_id, lost_reply: LostReply::default() }
+    }
+}
+
+/// Whether the caller is never to hear of the answer; told by the operation, which alone knows its name.
+#[derive(Debug, Clone, Default)]
+pub(super) struct LostReply(Arc<AtomicBool>);
+
+impl LostReply {
+    pub(super) fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn get(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// Filled once the body is read to its end; travels as a request extension.
@@ -143,7 +165,7 @@ mod tests {
     use super::*;
 
     fn caller() -> Caller {
-        Caller { region: "us-east-1".to_owned(), request_id: "R".to_owned() }
+        Caller::new("us-east-1".to_owned(), "R".to_owned())
     }
 
     #[tokio::test]

@@ -27,6 +27,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use crate::faults::{Faults, Kind, Place};
 pub(crate) use error::SqsError;
 use move_task::MoveTasks;
 use store::{Queue, Store};
@@ -45,17 +46,19 @@ pub(crate) struct Service {
     last_purges: Mutex<HashMap<i64, i64>>,
     move_tasks: MoveTasks,
     stopping: CancellationToken,
+    faults: Arc<Faults>,
 }
 
 impl Service {
     /// `stopping` ends long polls and move tasks.
-    pub(crate) fn open(dir: &Path, stopping: CancellationToken) -> anyhow::Result<Arc<Self>> {
+    pub(crate) fn open(dir: &Path, stopping: CancellationToken, faults: Arc<Faults>) -> anyhow::Result<Arc<Self>> {
         Ok(Arc::new(Self {
             store: Store::open(dir)?,
             wakers: Mutex::default(),
             last_purges: Mutex::default(),
             move_tasks: MoveTasks::default(),
             stopping,
+            faults,
         }))
     }
 
@@ -112,16 +115,35 @@ impl Service {
     pub(crate) fn deliver(&self, queue_arn: &str, body: String) -> Result<(), SqsError> {
         let queue = self.store.transaction(|tx| {
             let queue = store::queue_named(tx, name_of_arn(queue_arn))?;
-            store::insert_message(
-                tx,
-                queue.id,
-                crate::clock::now_ms(),
-                &send::plain(body, queue.attributes.delay_secs),
-            )?;
+            self.insert(tx, &queue, crate::clock::now_ms(), &send::plain(body, queue.attributes.delay_secs))?;
             Ok(queue)
         })?;
         self.wake(queue.id);
         Ok(())
+    }
+
+    fn insert(
+        &self,
+        tx: &rusqlite::Transaction<'_>,
+        queue: &Queue,
+        now_ms: i64,
+        message: &store::NewMessage,
+    ) -> Result<(), SqsError> {
+        store::insert_message(tx, queue.id, now_ms, message)?;
+        // At least once, as SQS says: the same message, with the same id.
+        if self.is_struck(Kind::DuplicateMessage, queue, &message.body) {
+            store::insert_message(tx, queue.id, now_ms, message)?;
+        }
+        Ok(())
+    }
+
+    /// A fault of messages goes by the queue's name and the body.
+    fn is_struck(&self, kind: Kind, queue: &Queue, body: &str) -> bool {
+        if self.faults.is_empty() {
+            return false;
+        }
+        let text = format!("{} {body}", queue.name);
+        self.faults.strike(&[kind], &Place { service: "sqs", operation: "", text: &text }).is_some()
     }
 
     pub(crate) fn queue_exists(&self, queue_arn: &str) -> Result<bool, SqsError> {

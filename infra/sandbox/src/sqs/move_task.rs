@@ -245,7 +245,7 @@ impl MoveRun {
     fn move_chunk(&self, tx: &Transaction<'_>, chunk: usize) -> Result<Vec<i64>, SqsError> {
         let now = now_ms();
         let mut targets = Vec::new();
-        for message in store::visible(tx, self.source.id, now, chunk)? {
+        for message in store::visible(tx, self.source.id, now, chunk, false)? {
             let Some(arn) = self.destination_arn.as_ref().or(message.dead_letter_source.as_ref()) else {
                 let what =
                     "a message was sent to the dead-letter queue directly; name a DestinationArn to move it".to_owned();

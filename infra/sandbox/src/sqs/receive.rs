@@ -14,6 +14,7 @@ use super::store::{self, Queue, StoredMessage};
 use super::{Service, name_of_arn, name_of_url};
 use crate::clock::now_ms;
 use crate::digest::md5_hex;
+use crate::faults::Kind;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -71,7 +72,7 @@ impl Service {
             // Registered before looking, so that a message sent between the look and the wait still wakes.
             let mut woken = std::pin::pin!(waker.notified());
             woken.as_mut().enable();
-            let attempt = self.store.transaction(|tx| take(tx, &request, limit))?;
+            let attempt = self.store.transaction(|tx| self.take(tx, &request, limit))?;
             for queue in attempt.moved_to {
                 self.wake(queue);
             }
@@ -95,47 +96,51 @@ struct Attempt {
     next_visible_in: Option<Duration>,
 }
 
-fn take(tx: &Transaction<'_>, request: &ReceiveMessage, limit: usize) -> Result<Attempt, SqsError> {
-    // Read anew at each look: the queue may have been changed or deleted meanwhile.
-    let queue = store::queue_named(tx, name_of_url(&request.queue_url))?;
-    let now = now_ms();
-    store::expire(tx, &queue, now)?;
-    let mut attempt = Attempt { messages: Vec::new(), moved_to: Vec::new(), next_visible_in: None };
-    let dead_letter = dead_letter_queue(tx, &queue)?;
-    let visible_ms = now + i64::from(request.visibility_timeout.unwrap_or(queue.attributes.visibility_secs)) * 1_000;
-    loop {
-        let mut moved = false;
-        // Nothing was marked yet: marking first would show the same message again when the visibility timeout is 0.
-        let page = store::visible(tx, queue.id, now, limit)?;
-        let mut chosen = Vec::new();
-        for message in page {
-            match &dead_letter {
-                Some((target, max_receives)) if message.receive_count >= *max_receives => {
-                    store::move_to_dead_letter(tx, message.seq, target.id, &queue.arn(), now)?;
-                    moved = true;
-                    if !attempt.moved_to.contains(&target.id) {
-                        attempt.moved_to.push(target.id);
+impl Service {
+    fn take(&self, tx: &Transaction<'_>, request: &ReceiveMessage, limit: usize) -> Result<Attempt, SqsError> {
+        // Read anew at each look: the queue may have been changed or deleted meanwhile.
+        let queue = store::queue_named(tx, name_of_url(&request.queue_url))?;
+        let now = now_ms();
+        store::expire(tx, &queue, now)?;
+        let mut attempt = Attempt { messages: Vec::new(), moved_to: Vec::new(), next_visible_in: None };
+        let dead_letter = dead_letter_queue(tx, &queue)?;
+        let visible_ms =
+            now + i64::from(request.visibility_timeout.unwrap_or(queue.attributes.visibility_secs)) * 1_000;
+        loop {
+            let mut moved = false;
+            // Nothing was marked yet: marking first would show the same message again when the visibility timeout is 0.
+            let newest_first = self.is_struck(Kind::ReorderedMessages, &queue, "");
+            let page = store::visible(tx, queue.id, now, limit, newest_first)?;
+            let mut chosen = Vec::new();
+            for message in page {
+                match &dead_letter {
+                    Some((target, max_receives)) if message.receive_count >= *max_receives => {
+                        store::move_to_dead_letter(tx, message.seq, target.id, &queue.arn(), now)?;
+                        moved = true;
+                        if !attempt.moved_to.contains(&target.id) {
+                            attempt.moved_to.push(target.id);
+                        }
                     }
+                    _ => chosen.push(message),
                 }
-                _ => chosen.push(message),
             }
+            // A page with moved messages is looked at again, so that the dead ones never crowd out the living.
+            if moved {
+                continue;
+            }
+            for message in chosen {
+                let receipt = uuid::Uuid::new_v4().simple().to_string();
+                store::mark_received(tx, message.seq, &receipt, now, visible_ms)?;
+                attempt.messages.push(to_wire(message, &receipt, now, request));
+            }
+            break;
         }
-        // A page with moved messages is looked at again, so that the dead ones never crowd out the living.
-        if moved {
-            continue;
+        if attempt.messages.is_empty() {
+            let next = store::next_visible_ms(tx, queue.id, now)?;
+            attempt.next_visible_in = next.map(|at| Duration::from_millis(u64::try_from(at - now).unwrap_or(0)));
         }
-        for message in chosen {
-            let receipt = uuid::Uuid::new_v4().simple().to_string();
-            store::mark_received(tx, message.seq, &receipt, now, visible_ms)?;
-            attempt.messages.push(to_wire(message, &receipt, now, request));
-        }
-        break;
+        Ok(attempt)
     }
-    if attempt.messages.is_empty() {
-        let next = store::next_visible_ms(tx, queue.id, now)?;
-        attempt.next_visible_in = next.map(|at| Duration::from_millis(u64::try_from(at - now).unwrap_or(0)));
-    }
-    Ok(attempt)
 }
 
 /// None as well when the policy's queue was deleted since: SQS then goes on delivering.

@@ -68,7 +68,7 @@ impl Service {
         let (queue, sent) = self.store.transaction(|tx| {
             let queue = store::queue_named(tx, name_of_url(&request.queue_url))?;
             let (message, sent) = request.message.into_new(&queue)?;
-            store::insert_message(tx, queue.id, now_ms(), &message)?;
+            self.insert(tx, &queue, now_ms(), &message)?;
             Ok((queue, sent))
         })?;
         self.wake(queue.id);
@@ -86,7 +86,7 @@ impl Service {
             let now = now_ms();
             let answer = batch::run(request.entries, |entry| {
                 let (message, sent) = entry.message.into_new(&queue)?;
-                store::insert_message(tx, queue.id, now, &message)?;
+                self.insert(tx, &queue, now, &message)?;
                 Ok(Sent { id: Some(entry.id), ..sent })
             })?;
             Ok((queue, answer))

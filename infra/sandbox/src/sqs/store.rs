@@ -210,18 +210,20 @@ pub(crate) fn expire(tx: &Transaction<'_>, queue: &Queue, now_ms: i64) -> Result
     Ok(())
 }
 
-/// The longest visible first.
+/// The longest visible first, unless asked otherwise.
 pub(crate) fn visible(
     tx: &Transaction<'_>,
     queue: i64,
     now_ms: i64,
     limit: usize,
+    newest_first: bool,
 ) -> Result<Vec<StoredMessage>, SqsError> {
-    let mut statement = tx.prepare_cached(
+    let order = if newest_first { "visible_ms DESC, seq DESC" } else { "visible_ms, seq" };
+    let mut statement = tx.prepare_cached(&format!(
         "SELECT seq, message_id, body, attributes, system_attributes, sent_ms, receive_count, first_received_ms,
                 dead_letter_source
-         FROM messages WHERE queue = ?1 AND visible_ms <= ?2 ORDER BY visible_ms, seq LIMIT ?3",
-    )?;
+         FROM messages WHERE queue = ?1 AND visible_ms <= ?2 ORDER BY {order} LIMIT ?3"
+    ))?;
     let rows = statement.query_map(params![queue, now_ms, i64::try_from(limit).unwrap_or(i64::MAX)], |row| {
         Ok(StoredMessage {
             seq: row.get(0)?,

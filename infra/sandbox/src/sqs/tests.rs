@@ -231,7 +231,7 @@ macro_rules! waiting_poll {
 const LONG_POLL: &[u8] = br#"{"QueueUrl":"http://localhost/000000000000/q","WaitTimeSeconds":20}"#;
 
 async fn service_with_queue(dir: &std::path::Path, stopping: &CancellationToken) -> (Arc<Service>, RequestContext) {
-    let service = Service::open(dir, stopping.clone()).unwrap();
+    let service = Service::open(dir, stopping.clone(), Arc::default()).unwrap();
     let context = RequestContext { host: "localhost".to_owned(), region: "us-east-1".to_owned() };
     let created = Arc::clone(&service).handle("CreateQueue", br#"{"QueueName":"q"}"#, &context).await;
     assert_eq!(created.status(), 200);

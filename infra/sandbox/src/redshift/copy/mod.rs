@@ -9,7 +9,7 @@ mod manifest;
 mod records;
 mod shred;
 
-use std::io::{self, Read};
+use std::io::Read;
 use std::sync::Arc;
 
 use rusqlite::types::{ToSql, ToSqlOutput};
@@ -145,6 +145,7 @@ impl<'a> Load<'a> {
                 decompressed(self.statement.compression, reader).map(Some).map_err(|error| unreadable(file, &error))
             }
             Err(ObjectSourceError::Io(error)) => Err(unreadable(file, &error)),
+            Err(refused @ ObjectSourceError::Refused { .. }) => Err(unreadable(file, &refused)),
             Err(_) if file.mandatory && self.statement.manifest => Err(SqlError::new(format!(
                 "Mandatory url is not present in manifest file. The missing file is {}",
                 file.url()
@@ -248,7 +249,7 @@ fn targets(relation: &Relation, statement: &CopyStatement) -> SqlResult<Vec<Colu
 }
 
 /// Of a file that cannot be read the statement tells, not the views of load errors: no record is known to be wrong.
-fn unreadable(file: &SourceFile, error: &io::Error) -> SqlError {
+fn unreadable(file: &SourceFile, error: &dyn std::error::Error) -> SqlError {
     SqlError::new(format!("{error}. S3 key being read : {}", file.url()))
 }
 

@@ -15,13 +15,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::Response;
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::warehouse::Warehouse;
 use error::{ApiError, ApiResult};
 use statements::Registry;
+
+/// Statements run at most for a day (Management Guide: `data-api`).
+const LONGEST_WAIT_SECS: u64 = 24 * 3_600;
 
 pub(crate) struct DataApi {
     warehouse: Arc<Warehouse>,
@@ -37,6 +40,17 @@ impl DataApi {
         match self.answer(operation, body).await {
             Ok(value) => error::respond(200, None, &value),
             Err(error) => error.into_response(),
+        }
+    }
+
+    /// Waits for the end of the statement that an answer tells of, if it does.
+    pub(crate) async fn wait_until_ended(&self, answer: &Response<Full<Bytes>>) {
+        let Ok(body) = answer.body().clone().collect().await;
+        let told: Value = serde_json::from_slice(&body.to_bytes()).unwrap_or_default();
+        if let Some(id) = told["Id"].as_str()
+            && let Ok((record, _)) = self.registry.find(id)
+        {
+            record.wait(LONGEST_WAIT_SECS).await;
         }
     }
 

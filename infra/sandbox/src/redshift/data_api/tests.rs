@@ -23,7 +23,7 @@ impl Api {
 
     fn over(objects: Arc<dyn ObjectSource>) -> Api {
         let folder = tempfile::tempdir().unwrap();
-        Api { service: Service::open(folder.path(), objects).unwrap(), _folder: folder }
+        Api { service: Service::open(folder.path(), objects, Arc::default()).unwrap(), _folder: folder }
     }
 
     async fn raw(&self, operation: &str, mut body: Value) -> (u16, Value) {

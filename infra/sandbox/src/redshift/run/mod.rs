@@ -16,7 +16,7 @@ use super::values::timestamp::now_micros;
 use super::warehouse::{Stop, Warehouse};
 use session::Session;
 
-pub(crate) use session::{Outcome, ResultColumn, ResultSet, ResultValue, SessionOptions};
+pub(crate) use session::{INTERRUPTED, Outcome, ResultColumn, ResultSet, ResultValue, SessionOptions};
 
 /// How the statements of one request belong together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,14 +82,18 @@ fn together(
     if only_reads {
         let reader = session.warehouse.reader(session.stop).map_err(|error| (0, error))?;
         reader.execute_batch("BEGIN").map_err(|error| (0, error.into()))?;
-        let result = in_transaction(session, &reader, parsed, tell);
+        let result = in_transaction(session, &reader, statements, parsed, tell);
         reader.execute_batch("ROLLBACK").map_err(|error| (0, error.into()))?;
         return result;
     }
     let mut writer = session.warehouse.writer(session.stop).map_err(|error| (0, error))?;
     writer.execute_batch("BEGIN IMMEDIATE").map_err(|error| (0, error.into()))?;
-    let result = in_transaction(session, &writer, parsed, tell);
+    let result = in_transaction(session, &writer, statements, parsed, tell);
     session.stop.set_deadline(None);
+    let result = result.and_then(|()| {
+        let committing = session.warehouse.faults.at_statement("COMMIT", session.stop);
+        committing.map_err(|error| (statements.len() - 1, error))
+    });
     let ended = match &result {
         Ok(()) => {
             // Past this line a cancel comes too late.
@@ -114,14 +118,15 @@ fn roll_back(writer: &rusqlite::Connection) -> Result<(), (usize, SqlError)> {
 fn in_transaction(
     session: &mut Session<'_>,
     db: &rusqlite::Connection,
+    texts: &[String],
     parsed: Vec<SqlResult<Statement>>,
     tell: &mut dyn FnMut(Progress),
 ) -> Result<(), (usize, SqlError)> {
     session.begin(now_micros());
-    for (index, statement) in parsed.into_iter().enumerate() {
+    for (index, (statement, text)) in parsed.into_iter().zip(texts).enumerate() {
         let query_id = session.warehouse.next_query_id();
         tell(Progress::Started { index, query_id });
-        let result = statement.and_then(|statement| session.execute(db, &statement, query_id));
+        let result = statement.and_then(|statement| session.execute(db, text, &statement, query_id));
         let failure = result.as_ref().err().cloned();
         tell(Progress::Ended { index, result });
         if let Some(error) = failure {

@@ -89,14 +89,21 @@ impl<'w> Session<'w> {
         self.facts.transaction_time = now;
     }
 
-    pub(super) fn execute(&mut self, db: &Connection, statement: &Statement, query_id: i64) -> SqlResult<Outcome> {
+    pub(super) fn execute(
+        &mut self,
+        db: &Connection,
+        text: &str,
+        statement: &Statement,
+        query_id: i64,
+    ) -> SqlResult<Outcome> {
         let now = now_micros();
         self.facts.statement_time = now;
         self.stop.set_deadline(self.settings.statement_timeout.map(|limit| now.saturating_add(limit)));
         if self.stop.is_cancelled() {
             return Err(SqlError::Cancelled);
         }
-        let result = self.carry_out(db, statement, query_id);
+        let fault = self.warehouse.faults.at_statement(text, self.stop);
+        let result = fault.and_then(|()| self.carry_out(db, statement, query_id));
         result.map_err(|error| self.explain(error, query_id))
     }
 
@@ -211,7 +218,7 @@ impl<'w> Session<'w> {
 }
 
 /// What the embedded database calls a statement its progress handler stopped.
-const INTERRUPTED: &str = "interrupted";
+pub(crate) const INTERRUPTED: &str = "interrupted";
 
 fn done(rows: i64) -> SqlResult<Outcome> {
     Ok(Outcome { rows, result: None })

@@ -153,7 +153,8 @@ fn what_was_committed_is_there_after_a_restart() {
     let bench = Bench::new();
     bench.ok("CREATE TABLE t (a INT)");
     bench.ok("INSERT INTO t VALUES (5)");
-    let again = Warehouse::open(&bench.path().join("warehouse.db"), Arc::new(Objects::default())).unwrap();
+    let again =
+        Warehouse::open(&bench.path().join("warehouse.db"), Arc::new(Objects::default()), Arc::default()).unwrap();
     let reader = again.reader(&Stop::new()).unwrap();
     let found: i64 = reader.query_row("SELECT c1 FROM t1", [], |row| row.get(0)).unwrap();
     assert_eq!(found, 5);
