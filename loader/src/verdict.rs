@@ -1,7 +1,7 @@
 //! The verdict on a failure: its class decides who is tried again, who is set aside and what stops.
 //!
 //! The failing entry's role comes first; texts are the second source, and every text known here is
-//! recorded in the tests. Which sources are loaded is never read from a text: the ledger is asked.
+//! recorded in `verdict/recorded.toml`. Which sources are loaded is never read from a text: the ledger is asked.
 
 use crate::transaction::Role;
 
@@ -139,71 +139,44 @@ fn without_names(message: &str) -> String {
 mod tests {
     use super::*;
 
+    /// Every text of the fixture: role, class, text.
+    fn recorded() -> Vec<(Option<Role>, Class, String)> {
+        let fixture: toml::Table = include_str!("verdict/recorded.toml").parse().expect("TOML");
+        let one = |entry: &toml::Value| {
+            let text = |key: &str| entry.get(key).and_then(toml::Value::as_str);
+            let role = text("role").map(|name| role_named(name).unwrap_or_else(|| panic!("{name} is no role")));
+            assert!(text("name").is_some() && text("source").is_some(), "{entry}");
+            (role, class_named(text("class").expect("a class")), text("text").expect("a text").to_owned())
+        };
+        fixture["recorded"].as_array().expect("an array").iter().map(one).collect()
+    }
+
+    fn role_named(name: &str) -> Option<Role> {
+        use Role::{Copy, CountCheck, Delete, GateCheck, Guard, History, Hold, Ledger, Lock, Timeout};
+        let all = [Lock, Timeout, Hold, GateCheck, Guard, Delete, Copy, CountCheck, Ledger, History];
+        all.into_iter().find(|role| format!("{role:?}").to_lowercase() == name.replace('_', ""))
+    }
+
+    fn class_named(name: &str) -> Class {
+        use Class::{AlreadyLoaded, Cancelled, Configuration, Data, MissingPart, TooLarge, Transient, Unknown};
+        let all = [Transient, Data, MissingPart, Configuration, AlreadyLoaded, TooLarge, Cancelled, Unknown];
+        let found = all.into_iter().find(|class| format!("{class:?}").to_lowercase() == name.replace('_', ""));
+        found.unwrap_or_else(|| panic!("{name} is no class"))
+    }
+
     #[test]
     fn recorded_messages_have_their_class() {
+        let recorded = recorded();
+        assert!(recorded.len() > 30);
+        for (role, class, message) in recorded {
+            assert_eq!(classify(role, &message), class, "{role:?}: {message}");
+        }
+    }
+
+    #[test]
+    fn names_in_a_message_do_not_decide() {
         let copy = Some(Role::Copy);
         for (role, class, message) in [
-            (
-                copy,
-                Class::Data,
-                "Load into table 'customer' failed.  Check 'stl_load_errors' system table for details.",
-            ),
-            (
-                copy,
-                Class::Data,
-                "Load into table 'customer' failed.  Check 'sys_load_error_detail' system table for details. [ErrorId: 1-656a6401-67bc80cb02ba7898069d8916]",
-            ),
-            (copy, Class::MissingPart, "Mandatory url is not present in manifest file"),
-            (
-                copy,
-                Class::MissingPart,
-                "Problem reading manifest file - S3ServiceException:The specified key does not exist.,Status 404,Error NoSuchKey",
-            ),
-            (
-                copy,
-                Class::Configuration,
-                "Problem reading manifest file - S3ServiceException:The bucket you are attempting to access must be addressed using the specified endpoint.",
-            ),
-            (copy, Class::Configuration, "S3ServiceException:Access Denied,Status 403,Error AccessDenied"),
-            (copy, Class::Configuration, "Cannot COPY into nonexistent table page_view"),
-            (
-                copy,
-                Class::Configuration,
-                "Number of jsonpaths and the number of columns should match. JSONPath size: 3, Number of columns in table or column list: 4",
-            ),
-            (copy, Class::Configuration, "permission denied for relation page_view"),
-            (
-                copy,
-                Class::Transient,
-                "AwsClientException: - Failed to perform AWS request, curlError=Connection timeout after 30002 ms",
-            ),
-            (copy, Class::Cancelled, "Query (168) cancelled on user's request"),
-            (copy, Class::Cancelled, "Query (168) canceled on user's request"),
-            (copy, Class::Cancelled, "57014 Query cancelled. (NFTSetupSessionStateOnRestore)"),
-            (Some(Role::Delete), Class::Cancelled, "Query (168) cancelled on user's request"),
-            (Some(Role::Guard), Class::Transient, "Query (168) cancelled on user's request"),
-            (None, Class::Transient, "Query (168) cancelled on user's request"),
-            (
-                copy,
-                Class::Transient,
-                "S3ServiceException:Please reduce your request rate.,Status 503,Error SlowDown,Rid 1",
-            ),
-            (copy, Class::Transient, "Disk Full"),
-            (copy, Class::Unknown, "something nobody has seen"),
-            (
-                Some(Role::Lock),
-                Class::Transient,
-                "1023 DETAIL: Serializable isolation violation on table - 26416290, transactions forming the cycle are: 403386940, 403444165 (pid:1073812017)",
-            ),
-            (Some(Role::Lock), Class::Transient, "1023"),
-            (Some(Role::Lock), Class::Transient, "1018 DETAIL: Relation does not exist."),
-            (Some(Role::Hold), Class::Transient, "could not complete because of conflict with concurrent transaction"),
-            (Some(Role::Hold), Class::Transient, "could not serialize access due to concurrent update"),
-            (Some(Role::Lock), Class::Transient, "could not open relation with OID 12345"),
-            (Some(Role::Lock), Class::Transient, "deadlock detected"),
-            (Some(Role::Copy), Class::Transient, "Cannot execute write query because system is in resize mode"),
-            (Some(Role::Lock), Class::Configuration, "relation \"log_router.gate_x\" does not exist"),
-            (None, Class::Configuration, "must be owner of relation page_view"),
             (None, Class::Configuration, "column \"is paused\" does not exist in page_view"),
             (None, Class::Configuration, "permission denied for relation slowdown"),
             (copy, Class::Data, "Load into table 'disk full' failed.  Check 'sys_load_error_detail' system table"),
@@ -212,9 +185,11 @@ mod tests {
                 Class::MissingPart,
                 "Problem reading s3://b/deadlock_detected/57014 - S3ServiceException:The specified key does not exist.,Status 404",
             ),
+            (copy, Class::Unknown, "something nobody has seen"),
             (copy, Class::Unknown, "something nobody has seen [ErrorId: 1-57014abc-67bc80cb57014898]"),
             (copy, Class::Unknown, "the user's table 'rate exceeded' is odd"),
             (None, Class::Unknown, "Relation \"page_view\" already exists"),
+            (None, Class::Transient, "Query (168) cancelled on user's request"),
         ] {
             assert_eq!(classify(role, message), class, "{message}");
         }
@@ -223,9 +198,9 @@ mod tests {
     #[test]
     fn the_role_decides_where_texts_are_alike() {
         let digit = "Invalid digit, Value 'a', Pos 0, Type: Integer";
-        assert_eq!(classify(Some(Role::Guard), digit), Class::AlreadyLoaded);
-        assert_eq!(classify(Some(Role::GateCheck), digit), Class::Configuration);
-        assert_eq!(classify(Some(Role::CountCheck), digit), Class::Unknown);
+        let roles = [Role::Guard, Role::GateCheck, Role::CountCheck];
+        let classes = roles.map(|role| classify(Some(role), digit));
+        assert_eq!(classes, [Class::AlreadyLoaded, Class::Configuration, Class::Unknown]);
         assert_eq!(classify(Some(Role::Guard), "1023"), Class::Transient, "a guard may lose a race too");
     }
 }

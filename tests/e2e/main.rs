@@ -3,6 +3,12 @@
 /// One sandbox with everything a test asks of it.
 mod stack;
 
+/// Bad days of the sandbox, asked for.
+mod faults;
+
+/// What is logged.
+mod logs;
+
 /// The real binaries, started, watched and killed as processes.
 mod process;
 
@@ -41,6 +47,8 @@ mod failures;
 
 /// Records that COPY refuses cost themselves alone.
 mod rejected;
+/// Redshift's errors, each with what happens then.
+mod bad_days;
 
 /// What is sealed and not loaded is found, announced again and told of.
 mod sweep;
