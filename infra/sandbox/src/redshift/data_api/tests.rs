@@ -136,12 +136,12 @@ async fn a_failing_entry_fails_the_batch_and_later_ones_never_run() {
     let described =
         api.batch(&["INSERT INTO t VALUES (1), (2)", "SELECT CAST('a' || 'b' AS INTEGER)", "SELECT 1"]).await;
     assert_eq!(described["Status"], "FAILED");
-    assert_eq!(described["Error"], "Query #2 failed with ERROR: Invalid digit, Value 'a', Pos 0, Type: Integer");
+    assert_eq!(described["Error"], "Query #2 failed with ERROR: invalid input syntax for integer: \"ab\"");
     assert_eq!(described["RedshiftQueryId"], 0);
     let entries = described["SubStatements"].as_array().unwrap();
     let statuses: Vec<&str> = entries.iter().map(|entry| entry["Status"].as_str().unwrap()).collect();
     assert_eq!(statuses, ["FINISHED", "FAILED", "ABORTED"]);
-    assert_eq!(entries[1]["Error"], "ERROR: Invalid digit, Value 'a', Pos 0, Type: Integer");
+    assert_eq!(entries[1]["Error"], "ERROR: invalid input syntax for integer: \"ab\"");
     assert_eq!(entries[0]["Id"], format!("{}:1", described["Id"].as_str().unwrap()));
     assert_eq!((&entries[0]["ResultRows"], &entries[2]["ResultRows"]), (&json!(2), &json!(-1)));
     assert_eq!(entries[0]["RedshiftQueryId"], -1);

@@ -12,6 +12,9 @@ use crate::redshift::values::{number, timestamp};
 
 pub(super) const FUNCTIONS: &[Entry] = &[
     ("rs_int_of_text", 2, |a| Ok(Value::from(number::parse_integer(a.text(0)?, integer_type(a.small(1)?))?))),
+    ("rs_leader_int_of_text", 2, |a| {
+        Ok(Value::from(number::parse_integer_on_leader(a.text(0)?, integer_type(a.small(1)?))?))
+    }),
     ("rs_int_of_float", 2, int_of_float),
     ("rs_int_of_dec", 3, int_of_decimal),
     ("rs_int_fit", 2, |a| in_range(a.integer(0)?, a.small(1)?)),

@@ -31,8 +31,16 @@ impl Planner<'_> {
         if mode != Mode::Explicit && !happens_by_itself(from, to) {
             return Err(no_implicit(from, to));
         }
+        if self.is_on_leader() && from.is_text() && to.is_integer() {
+            return Ok(Typed::new(format!("rs_leader_int_of_text({}, {})", value.sql, to.integer_bits()), to));
+        }
         let sql = convert(&value.sql, from, to, mode)?;
         Ok(Typed::new(sql, to))
+    }
+
+    /// A query without tables never reaches a compute node.
+    fn is_on_leader(&self) -> bool {
+        self.scopes.iter().all(|scope| scope.relations.is_empty())
     }
 
     /// Anything that may stand where text is wanted: `'text ' || COUNT(*)`.
@@ -67,7 +75,9 @@ fn happens_by_itself(from: SqlType, to: SqlType) -> bool {
 fn literal(text: &str, to: SqlType, mode: Mode) -> SqlResult<Typed> {
     let invalid = || SqlError::new(format!("invalid input syntax for type {}: \"{text}\"", to.catalog_name()));
     let sql = match to {
-        SqlType::SmallInt | SqlType::Integer | SqlType::BigInt => number::parse_integer(text, to)?.to_string(),
+        SqlType::SmallInt | SqlType::Integer | SqlType::BigInt => {
+            number::parse_integer_on_leader(text, to)?.to_string()
+        }
         SqlType::Real | SqlType::Double => float_literal(number::parse_float(text, to)?),
         SqlType::Decimal { precision, scale } => {
             let (unscaled, from) = decimal::parse(text).ok_or_else(invalid)?;

@@ -47,6 +47,18 @@ pub(crate) fn parse_integer(text: &str, ty: SqlType) -> Result<i64, IntegerError
     if fits(value, ty.integer_bits()) { Ok(value) } else { Err(overflow()) }
 }
 
+/// The same on the leader node, which casts what no table's rows are needed for, and words it as its ancestor does
+/// (`PostgreSQL` 8: `pg_atoi`, `int8in`).
+pub(crate) fn parse_integer_on_leader(text: &str, ty: SqlType) -> SqlResult<i64> {
+    parse_integer(text, ty).map_err(|error| match (error, ty) {
+        (IntegerError::Overflow(_), _) => {
+            SqlError::new(format!("value \"{text}\" is out of range for type {}", ty.catalog_name()))
+        }
+        (_, SqlType::BigInt) => SqlError::new(format!("invalid input syntax for type bigint: \"{text}\"")),
+        _ => SqlError::new(format!("invalid input syntax for integer: \"{text}\"")),
+    })
+}
+
 fn invalid_digit(wrong: char, position: usize, ty: SqlType) -> IntegerError {
     let name = digit_type_name(ty);
     IntegerError::InvalidDigit(format!("Invalid digit, Value '{wrong}', Pos {position}, Type: {name}"))

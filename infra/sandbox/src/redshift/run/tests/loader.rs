@@ -82,7 +82,7 @@ fn a_load_transaction_commits_and_its_repetition_fails_at_the_guard() {
 fn a_wrong_count_undoes_the_whole_load() {
     let bench = bench();
     let (index, message) = send(&bench, &load("b-1", 3)).unwrap_err();
-    assert_eq!((index, message.as_str()), (6, "Invalid digit, Value 'c', Pos 0, Type: Integer"));
+    assert_eq!((index, message.as_str()), (6, "invalid input syntax for integer: \"copied 2 of 3\""));
     assert_eq!(bench.row("SELECT COUNT(*) FROM events.page_view"), "0");
     assert_eq!(bench.row("SELECT COUNT(*) FROM log_router.ledger_page_view"), "0");
 }
