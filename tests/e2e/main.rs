@@ -45,10 +45,19 @@ mod loading;
 /// What cannot be loaded stops its table and nothing else.
 mod failures;
 
-/// Records that COPY refuses cost themselves alone.
-mod rejected;
 /// Redshift's errors, each with what happens then.
 mod bad_days;
+/// Records that COPY refuses cost themselves alone.
+mod rejected;
+
+/// Loads whose outcome nobody was told.
+mod outcomes;
+
+/// A clock that jumps.
+mod simulated;
+
+/// Half an hour without a warehouse.
+mod outages;
 
 /// What is sealed and not loaded is found, announced again and told of.
 mod sweep;

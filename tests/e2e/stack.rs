@@ -220,6 +220,18 @@ impl Stack {
         }
     }
 
+    /// Messages in a queue, received ones included.
+    pub(crate) async fn messages(&self, queue: &str) -> u64 {
+        use aws_sdk_sqs::types::QueueAttributeName::{
+            ApproximateNumberOfMessages, ApproximateNumberOfMessagesNotVisible,
+        };
+        let url = self.queue_url(queue).await;
+        let names = [ApproximateNumberOfMessages, ApproximateNumberOfMessagesNotVisible];
+        let get = self.clients.sqs.get_queue_attributes().queue_url(url).set_attribute_names(Some(names.to_vec()));
+        let told = get.send().await.expect("told").attributes.expect("attributes");
+        told.values().map(|count| count.parse::<u64>().expect("a number")).sum()
+    }
+
     /// Messages come back this soon after their receiver died.
     pub(crate) async fn set_visibility(&self, queue: &str, seconds: u32) {
         use aws_sdk_sqs::types::QueueAttributeName::VisibilityTimeout;
