@@ -299,6 +299,31 @@ async fn of_two_sweeps_at_once_one_works_and_one_that_lost_its_claim_says_so() {
     assert_eq!(stack.number("SELECT COUNT(*) FROM events.a").await, 1, "announced twice, loaded once");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sweep_that_was_interrupted_is_continued_where_it_was() {
+    let stack = Stack::with(NO_LAG).await;
+    for n in 0..2 {
+        stack.put_lines(&n.to_string(), [r#"{"event":"a"}"#]).await;
+    }
+    stack.route_and_load().await;
+    let (seals, now) = (stack.seals().await, OffsetDateTime::now_utc());
+    for (seal, days) in seals.iter().zip([21, 20]) {
+        backdate(&stack, seal, now - days * DAY, now - days * DAY).await;
+    }
+    let second = stack.settings.keys.seal(&seals[1].source_id, 0);
+    let held = Held::requests(&stack.endpoint(), &[&format!("GET /routed-logs/{second}")]).await;
+    let (settings, slow) = (stack.settings.clone(), Clients::for_endpoint(&held.endpoint).await);
+    let shutdown = CancellationToken::new();
+    let token = shutdown.clone();
+    let first = tokio::spawn(async move { loader::sweep(&settings, &slow, false, &token).await });
+    let day = "SELECT COUNT(*) FROM log_router.sweeps WHERE prefix LIKE 'day/2%'";
+    eventually("the first day", || async { stack.number(day).await == 1 }).await;
+    shutdown.cancel();
+    assert!(matches!(first.await.expect("no panic"), Ok(Swept::Interrupted)));
+    let report = sweep(&stack).await;
+    assert_eq!((report.days, report.seals), (1, 1), "its claim was given up, and the first day is done");
+}
+
 /// Event, sealed, loaded, complete; of one hour.
 async fn complete(stack: &Stack) -> Vec<String> {
     let sql = "SELECT event, sealed, loaded, complete FROM log_router.complete_now ORDER BY event";

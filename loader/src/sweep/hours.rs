@@ -1,10 +1,10 @@
 //! Which hours are complete: all raw objects of the hour sealed (the router's sweep marks it), every seal loaded, and a
 //! while passed.
 
-use super::SweepError;
 use super::days::Settled;
 use super::owed::{Ledgers, PAIRS_MAX};
 use super::reading::{Reading, Sealed, Store};
+use super::{SweepError, Sweeper};
 use crate::sql::Names;
 use crate::sql::sweep::{self as sql, CompleteRow};
 use crate::verdict::Class;
@@ -27,10 +27,10 @@ pub(super) const MARKS: &str = "swept/";
 
 /// Finds out and writes down what changed.
 pub(super) struct Hours<'a> {
-    pub(super) store: &'a Arc<Store>,
-    pub(super) warehouse: &'a Warehouse,
-    pub(super) names: &'a Names,
-    pub(super) ledgers: &'a Ledgers,
+    store: &'a Arc<Store>,
+    warehouse: &'a Warehouse,
+    names: &'a Names,
+    ledgers: &'a Ledgers,
 }
 
 /// Sources waited for, by event and hour.
@@ -63,14 +63,15 @@ pub(super) async fn newly_marked(store: &Store, settled: &Settled) -> Result<BTr
     Ok(hours)
 }
 
-impl Hours<'_> {
-    /// Checks the hours, and those that waited for what the ledgers have by now. Tells how many rows it added, and
-    /// whether some hour may still wait.
-    pub(super) async fn check(&self, mut hours: BTreeSet<OffsetDateTime>) -> Result<(u64, bool), SweepError> {
-        let incomplete = self.incomplete().await?;
-        let mut waits = !incomplete.is_empty();
-        hours.extend(self.waited_for(incomplete).await?);
-        let mut added = 0;
+impl<'a> Hours<'a> {
+    pub(super) fn of(sweeper: &'a Sweeper, ledgers: &'a Ledgers) -> Self {
+        let Sweeper { store, warehouse, names, .. } = sweeper;
+        Self { store, warehouse, names, ledgers }
+    }
+
+    /// Checks the hours that are marked. Tells how many rows it added, and whether some of them wait.
+    pub(super) async fn check(&self, hours: BTreeSet<OffsetDateTime>) -> Result<(u64, bool), SweepError> {
+        let (mut added, mut waits) = (0, false);
         for hour in hours {
             if objects::exists(&self.store.s3, &self.store.bucket, &self.store.keys.swept_mark(hour)).await? {
                 let changed = self.check_hour(hour).await?;
@@ -90,10 +91,11 @@ impl Hours<'_> {
         Ok(incomplete)
     }
 
-    /// Incomplete hours of which the ledgers have as many sources as were sealed. Counting is cheap; whether they are
-    /// the right ones is for [`Self::check_hour`].
-    async fn waited_for(&self, incomplete: Incomplete) -> Result<BTreeSet<OffsetDateTime>, SweepError> {
-        let mut hours = BTreeSet::new();
+    /// Incomplete hours of which the ledgers have as many sources as were sealed, and whether there are any incomplete
+    /// ones. Counting is cheap; whether they are the right sources is for [`Self::check`].
+    pub(super) async fn waited_for(&self) -> Result<(BTreeSet<OffsetDateTime>, bool), SweepError> {
+        let incomplete = self.incomplete().await?;
+        let (mut hours, waits) = (BTreeSet::new(), !incomplete.is_empty());
         for (event, waiting) in incomplete {
             let (Some((first, _)), Some((last, _))) = (waiting.first_key_value(), waiting.last_key_value()) else {
                 continue;
@@ -115,7 +117,7 @@ impl Hours<'_> {
             let has_enough = |(hour, sealed): &(&OffsetDateTime, &u64)| loaded.get(hour).unwrap_or(&0) >= *sealed;
             hours.extend(waiting.iter().filter(has_enough).map(|(hour, _)| *hour));
         }
-        Ok(hours)
+        Ok((hours, waits))
     }
 
     /// The rows that had to be added.

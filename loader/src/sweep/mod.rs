@@ -170,7 +170,7 @@ impl Sweeper {
         let swept = Round::new(self, mode, progress).run(&mut settled).await;
         self.settled = Some(settled);
         let (report, hours_wait) = swept?;
-        self.hours_wait = hours_wait;
+        self.hours_wait = hours_wait || mode.dry_run;
         Ok(report)
     }
 

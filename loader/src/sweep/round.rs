@@ -41,6 +41,8 @@ pub(super) struct Round<'a> {
     probed: BTreeSet<EventName>,
     /// Hours of seals that are new since hours were last looked at.
     touched: BTreeSet<OffsetDateTime>,
+    /// Whether some hour may wait to be complete.
+    hours_wait: bool,
     progress: &'a Progress,
     report: Report,
 }
@@ -59,12 +61,13 @@ impl<'a> Round<'a> {
             backfill: sweeper.backfill.as_ref().map(lane),
             probed: BTreeSet::new(),
             touched: BTreeSet::new(),
+            hours_wait: false,
             progress,
             report: Report::default(),
         }
     }
 
-    /// The report, and whether hours are left that wait to be complete.
+    /// The report, and whether hours are left that may wait to be complete.
     pub(super) async fn run(mut self, settled: &mut Settled) -> Result<(Report, bool), SweepError> {
         self.report.all_days = self.mode.all_days || days::is_deep_due(settled, self.started_at);
         let days = if self.report.all_days {
@@ -74,39 +77,55 @@ impl<'a> Round<'a> {
         };
         let hours_from = settled.get(hours::MARKS).copied();
         let settled_before = self.until - CLOCKS_DIFFER;
-        let mut news = Vec::new();
         for day in days {
             self.report.days += 1;
             let (looked_at, is_settled) = self.day(day, hours_from).await?;
+            let mut news = Vec::new();
             if !is_settled {
                 self.report.low_water.get_or_insert_with(|| day.date.to_string());
-            } else if looked_at && (!day.is_closed() || day.from.is_none_or(|from| from < settled_before)) {
+            } else if looked_at {
                 news.push((days::prefix(day.date), settled_before));
+            }
+            // Day by day, so that a sweep of years that is cut short was not for nothing.
+            let touched = std::mem::take(&mut self.touched);
+            if !self.mode.dry_run {
+                self.check(touched).await?;
+                self.remember(news, settled).await?;
             }
         }
         self.live.flush().await?;
         if let Some(backfill) = &mut self.backfill {
             backfill.flush().await?;
         }
-        let hours_wait = self.hours(settled).await?;
-        if self.mode.dry_run {
-            return Ok((self.report, hours_wait));
+        if !self.mode.dry_run {
+            self.hours(settled).await?;
+            let mut news = Vec::new();
+            if self.report.all_days {
+                news.push((days::ALL_DAYS.to_owned(), self.started_at));
+            }
+            if self.ledgers.is_some() {
+                news.push((hours::MARKS.to_owned(), settled_before));
+            }
+            self.remember(news, settled).await?;
         }
-        if self.report.all_days {
-            news.push((days::ALL_DAYS.to_owned(), self.started_at));
-        }
-        if self.ledgers.is_some() {
-            news.push((hours::MARKS.to_owned(), settled_before));
-        }
+        Ok((self.report, self.hours_wait))
+    }
+
+    /// Writes down how far the sweep came. Where the warehouse was not asked anything, what is new can be found out
+    /// again for nothing.
+    async fn remember(
+        &self,
+        mut news: Vec<(String, OffsetDateTime)>,
+        settled: &mut Settled,
+    ) -> Result<(), WarehouseError> {
         news.retain(|(prefix, at)| settled.get(prefix).is_none_or(|known| known < at));
-        // Where the warehouse was not asked anything, what is new can be found out again for nothing.
-        let statements =
-            if self.ledgers.is_some() { sql::insert_settled(&self.sweeper.names, &news) } else { Vec::new() };
-        for statement in statements {
-            self.sweeper.warehouse.execute("sweep", &statement).await?;
+        if self.ledgers.is_some() {
+            for statement in sql::insert_settled(&self.sweeper.names, &news) {
+                self.sweeper.warehouse.execute("sweep", &statement).await?;
+            }
         }
         settled.extend(news);
-        Ok((self.report, hours_wait))
+        Ok(())
     }
 
     /// Whether anything of the day was looked at, and whether nothing of it is owed.
@@ -248,18 +267,28 @@ impl<'a> Round<'a> {
         Ok(())
     }
 
-    /// Looks at hours that may have become complete or incomplete. Tells whether some still wait.
-    async fn hours(&mut self, settled: &Settled) -> Result<bool, SweepError> {
+    /// Looks at hours that are marked now, and at those that waited.
+    async fn hours(&mut self, settled: &Settled) -> Result<(), SweepError> {
         let mut hours = hours::newly_marked(&self.sweeper.store, settled).await?;
-        hours.append(&mut self.touched);
-        if self.mode.dry_run || (hours.is_empty() && !self.sweeper.hours_wait) {
-            return Ok(self.sweeper.hours_wait);
+        if self.hours_wait || self.sweeper.hours_wait || !hours.is_empty() {
+            let ledgers = self.ledgers().await?;
+            let (waited_for, waits) = Hours::of(self.sweeper, &ledgers).waited_for().await?;
+            self.hours_wait = waits;
+            hours.extend(waited_for);
+        }
+        self.check(hours).await
+    }
+
+    /// Looks at hours that may have become complete or incomplete.
+    async fn check(&mut self, hours: BTreeSet<OffsetDateTime>) -> Result<(), SweepError> {
+        if hours.is_empty() {
+            return Ok(());
         }
         let ledgers = self.ledgers().await?;
-        let Sweeper { store, warehouse, names, .. } = self.sweeper;
-        let (added, waits) = Hours { store, warehouse, names, ledgers: &ledgers }.check(hours).await?;
-        self.report.complete_rows = added;
-        Ok(waits)
+        let (added, waits) = Hours::of(self.sweeper, &ledgers).check(hours).await?;
+        self.report.complete_rows += added;
+        self.hours_wait |= waits;
+        Ok(())
     }
 
     async fn ledgers(&mut self) -> Result<Ledgers, WarehouseError> {
