@@ -19,7 +19,10 @@ impl Queues {
     pub(crate) async fn open(clients: &Clients, names: &QueueNames) -> Result<Self, QueueError> {
         let live = Queue::open(&clients.sqs, &names.live, "routed.queue").await?;
         let backfill = match Queue::open(&clients.sqs, &names.backfill, "routed.backfill_queue").await {
-            Ok(queue) => Some(queue),
+            Ok(queue) => {
+                queue.check_differs("routed.backfill_queue", &live, "routed.queue")?;
+                Some(queue)
+            }
             Err(QueueError::Missing { queue, .. }) if !names.backfill_is_set => {
                 tracing::warn!(queue, "there is no backfill lane: create the queue before old logs are loaded again");
                 None
