@@ -1,6 +1,6 @@
 //! `router split`: the same core and key layout on local files, without AWS.
 
-use crate::route::object::{RoutedObject, Rules, route_object};
+use crate::route::object::{FetchFailed, RoutedObject, Rules, route_object};
 use crate::route::pieces::{Piece, Spool, Workbench};
 use crate::sealing::seal_of;
 use anyhow::{Context, bail};
@@ -129,7 +129,7 @@ fn split(
     Ok(report(&source, &routed, written, seal_key))
 }
 
-/// A reader that tells how far it is.
+/// A reader that tells how far it is. Its errors are the disk's, never the object's: nothing may be sealed for them.
 struct Watched<'a, R, P> {
     stored: R,
     progress: &'a P,
@@ -137,7 +137,10 @@ struct Watched<'a, R, P> {
 
 impl<R: Read, P: Fn(u64)> Read for Watched<'_, R, P> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let read = self.stored.read(out)?;
+        let read = self.stored.read(out).map_err(|error| match error.kind() {
+            io::ErrorKind::Interrupted => error,
+            _ => io::Error::other(FetchFailed(error.to_string())),
+        })?;
         (self.progress)(read as u64);
         Ok(read)
     }

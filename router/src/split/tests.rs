@@ -1,4 +1,5 @@
 use super::*;
+use crate::route::object::RouteError;
 use common::settings::RouterSettings;
 use std::io::Write as _;
 
@@ -62,4 +63,23 @@ fn workers_and_the_order_of_files_change_no_byte_of_what_is_written() {
     }
     files.reverse();
     assert_eq!(split_with(&files, 3), expected, "the files in another order");
+}
+
+#[test]
+fn a_disk_that_fails_in_mid_file_is_an_error_and_never_a_damaged_object() {
+    struct FailingDisk;
+    impl Read for FailingDisk {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Err(io::Error::from_raw_os_error(5))
+        }
+    }
+    let rules = Rules::new(&RouterSettings::default(), &default_keys());
+    let mut bench = rules.workbench().expect("a spool");
+    let text = b"{\"event\":\"a\"}\n".repeat(10_000);
+    for stored in [gzip(&text), zstd::encode_all(&text[..], 1).expect("in memory"), text] {
+        let half = stored[..stored.len() / 2].chain(FailingDisk);
+        let stored = Watched { stored: half, progress: &|_| {} };
+        let result = route_object(&rules, &stdin_source(None), 0, stored, &mut bench);
+        assert!(matches!(result, Err(RouteError::Fetch(_))), "{result:?}");
+    }
 }
