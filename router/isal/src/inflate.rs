@@ -50,6 +50,16 @@ impl Inflate {
         self.state.crc_flag = c::ISAL_GZIP_NO_HDR_VER;
     }
 
+    /// How much of the member's checksum and length was read so far, and whether it is right. None: the body goes on.
+    pub fn trailer(&self) -> Option<(usize, bool)> {
+        let state = &*self.state;
+        let is_there = state.block_state == c::isal_block_state_ISAL_CHECKSUM_CHECK;
+        let expected = (u64::from(state.crc) | u64::from(state.total_out) << 32).to_le_bytes();
+        let read = usize::try_from(state.tmp_in_size).unwrap_or_default().min(expected.len());
+        let is_right = (0..read).all(|n| state.tmp_in_buffer[n] == expected[n]);
+        is_there.then_some((read, is_right))
+    }
+
     /// Decodes until the input is used up, the output is full, or the member ends.
     pub fn step(&mut self, input: &[u8], out: &mut [u8]) -> Result<Progress, Damaged> {
         let state = &mut *self.state;

@@ -55,14 +55,51 @@ fn streams_one_behind_the_other_are_read_to_the_end() {
 }
 
 #[test]
-fn zeros_behind_gzip_members_are_padding() {
+fn zeros_behind_streams_are_padding() {
     let text = text();
-    for zeros in [1, 9, 10, 511, 300_000] {
-        let padding = vec![0; zeros];
-        assert_eq!(read(&[gzip(&text), padding.clone()].concat()), (text.clone(), None), "{zeros} zeros");
-        let two = [gzip(&text), padding, gzip(b"x")].concat();
-        assert_eq!(read(&two), ([&text[..], b"x"].concat(), None), "{zeros} zeros");
+    for encode in ENCODERS {
+        for zeros in [1, 9, 10, 511, 300_000] {
+            let padding = vec![0; zeros];
+            assert_eq!(read(&[encode(&text), padding.clone()].concat()), (text.clone(), None), "{zeros} zeros");
+            let two = [encode(&text), padding, encode(b"x")].concat();
+            assert_eq!(read(&two), ([&text[..], b"x"].concat(), None), "{zeros} zeros");
+        }
     }
+}
+
+#[test]
+fn what_stands_behind_a_stream_and_begins_like_none_is_told_from_a_cut() {
+    for encode in ENCODERS {
+        let stored = encode(b"text");
+        for (behind, is_else) in
+            [(&b"\n"[..], true), (b"{", true), (b"\0\0\n", true), (&stored[..1], false), (&stored, false)]
+        {
+            let cut = if behind.len() == stored.len() { &behind[..behind.len() - 1] } else { behind };
+            let two = [&stored, cut].concat();
+            let mut decoded = decode(&two[..], u64::MAX, Instant::now() + Duration::from_secs(60)).unwrap();
+            let error = io::copy(&mut decoded, &mut io::sink()).unwrap_err();
+            assert_eq!((is_something_else(&error), is_damage(&error)), (is_else, false), "{behind:?}: {error}");
+        }
+    }
+}
+
+#[test]
+fn a_source_that_trickles_does_not_outlast_the_deadline() {
+    /// A byte at a time, for ever; the clock of the test moves with them.
+    struct Trickle(Instant);
+    impl Read for Trickle {
+        fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+            while Instant::now() < self.0 {
+                std::hint::spin_loop();
+            }
+            out[0] = b' ';
+            Ok(1)
+        }
+    }
+    let deadline = Instant::now() + Duration::from_millis(20);
+    let mut decoded = decode(Trickle(deadline), u64::MAX, deadline).unwrap();
+    let error = io::copy(&mut decoded, &mut io::sink()).unwrap_err();
+    assert!(error.to_string().contains("max_object_time"), "{error}");
 }
 
 #[test]

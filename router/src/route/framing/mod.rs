@@ -78,11 +78,6 @@ impl<R: Read> Frames<R> {
         self.window.offset()
     }
 
-    /// The line on which reading stands, or how many records were found.
-    pub fn line(&self) -> u64 {
-        self.line
-    }
-
     /// The next record; white space is passed over. After an error, [`Frames::rest`] has the record it cut short.
     pub fn next_record(&mut self) -> io::Result<Option<Framed<'_>>> {
         let cut = match &mut self.mode {
@@ -98,7 +93,10 @@ impl<R: Read> Frames<R> {
                 return self.next_record();
             }
         };
-        Ok(cut.map(|cut| self.window.framed(cut)))
+        match cut {
+            Some(cut) => Ok(Some(self.window.framed(cut))),
+            None => self.window.behind_all().map_or(Ok(None), Err),
+        }
     }
 
     /// What was read of a record that an error cut short: its number, offset and bytes.

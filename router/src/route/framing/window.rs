@@ -4,6 +4,7 @@
 //! over, so a record of any length costs bounded memory.
 
 use super::{Fault, Framed, OVERSIZE_KEPT_BYTES};
+use crate::route::decode::is_something_else;
 use std::io::{self, Read};
 
 /// Bytes asked of the reader at a time.
@@ -106,12 +107,18 @@ impl<R: Read> Window<R> {
         self.end > before
     }
 
-    /// As [`Window::more`], and the error, if it is one that nothing more comes.
+    /// As [`Window::more`], and the error, if it is one that nothing more comes. What only stands behind whole bytes
+    /// is no error until the last record was read.
     pub(super) fn fill(&mut self) -> io::Result<bool> {
         match self.more() {
             true => Ok(true),
-            false => self.failed.take().map_or(Ok(false), Err),
+            false => self.failed.take_if(|error| !is_something_else(error)).map_or(Ok(false), Err),
         }
+    }
+
+    /// What stands behind the last record, if it is not the end.
+    pub(super) fn behind_all(&mut self) -> Option<io::Error> {
+        self.failed.take()
     }
 
     /// Grows only as far as a record and a look behind it need.

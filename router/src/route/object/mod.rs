@@ -18,6 +18,7 @@ use common::settings::RouterSettings;
 use common::source::{SourceId, SourceObject};
 use std::collections::BTreeMap;
 use std::io::{self, Read};
+use std::path::Path;
 use std::time::Instant;
 
 /// Redshift's limit for one JSON object, braces included (COPY from JSON, 4 MB). Read as decimal
@@ -55,6 +56,11 @@ impl Rules {
     /// Where the pieces go.
     pub fn keys(&self) -> &KeyLayout {
         &self.keys
+    }
+
+    /// The folder of the spool.
+    pub fn spool_dir(&self) -> &Path {
+        &self.settings.spool_dir
     }
 
     /// A workbench for one worker.
@@ -218,12 +224,15 @@ impl<'a> Routing<'a> {
         };
         self.counts.bytes = frames.offset();
         let Some(error) = error else { return Ok(End::Whole) };
+        if is_damage(&error) {
+            // How far the decoder came says nothing of where the damage is, and builds differ in it: the object's own
+            // beginning is its place.
+            let why = format!("the object is damaged, so nothing of it is routed: {error}");
+            return Ok(End::Damaged(Broken { line: 1, offset: 0, rest: Vec::new(), why }));
+        }
         let Framed { line, offset, bytes, .. } = frames.rest();
-        let broken = |why| Broken { line, offset, rest: bytes.to_vec(), why };
-        Ok(match is_damage(&error) {
-            true => End::Damaged(broken(format!("the object is damaged, so nothing of it is routed: {error}"))),
-            false => End::Broken(broken(format!("the object cannot be read further: {error}"))),
-        })
+        let why = format!("the object cannot be read further: {error}");
+        Ok(End::Broken(Broken { line, offset, rest: bytes.to_vec(), why }))
     }
 
     /// One quarantine line stands for all that could not be read.

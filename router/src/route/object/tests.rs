@@ -172,6 +172,25 @@ fn nothing_of_a_damaged_object_is_routed_because_damage_can_look_like_data() {
     assert_eq!((counts.read, counts.routed), (1, 0), "{counts:?}");
     assert_eq!(counts.by_reason, BTreeMap::from([(Reason::UnreadableObject, 1)]));
     assert!(run.routed.parts.is_empty() && run.routed.events.is_empty());
+    let line = &run.quarantined()[0];
+    // What the decoder had at hand when it noticed is no word on the object.
+    assert_eq!((&line["line"], &line["offset"], &line["raw"]), (&1.into(), &0.into(), &"".into()));
+}
+
+#[test]
+fn something_behind_the_last_stream_costs_no_record() {
+    let text = b"{\"event\":\"a\"}\n{\"event\":\"b\"}";
+    for text in [&text[..], b"[{\"event\":\"a\"},\n{\"event\":\"b\"}]", b"{\"event\":\"a\"}{\"event\":\n\"b\"}"] {
+        let zstd = zstd::encode_all(text, 1).expect("in memory");
+        for stored in [gzip(text), zstd] {
+            let run = run(&settings(), &[&stored[..], b"\n"].concat());
+            let counts = &run.routed.counts;
+            assert_eq!((counts.read, counts.routed, counts.quarantined), (3, 2, 1), "{counts:?}");
+            let line = &run.quarantined()[0];
+            assert_eq!((&line["reason"], &line["offset"]), (&"unreadable_object".into(), &text.len().into()));
+            assert!(line["detail"].as_str().expect("text").contains("something else"), "{line}");
+        }
+    }
 }
 
 #[test]
