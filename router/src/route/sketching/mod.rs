@@ -3,92 +3,52 @@
 //! The hot path of a record is one comparison per key: records of one event mostly repeat the order
 //! of their keys, so the key after the one just seen is guessed first.
 
-use super::scan::{ShapeId, Tape, TapeEntry};
-use common::sketch::{SKETCH_DEPTH_MAX, Sketch, SketchNode, Types};
+mod keys;
+mod trie;
+
+use super::scan::Tape;
+use common::sketch::{Sketch, Types};
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::BTreeSet;
+use trie::{Node, Trie, Walk};
 
 /// Nodes kept per source object, over all its events; past it the widest objects collapse. A key counts as one
 /// more node for each 64 bytes of it, so that some 60 MiB hold them whatever the keys.
 pub const SKETCH_NODES_MAX: usize = 200_000;
 
-/// Children above which a node gets an index instead of being searched.
-const INDEXED_FROM: usize = 16;
-
-/// Children that are looked at before a key is searched for.
-const LOOK_AHEAD: usize = 8;
 
 /// The sketches of one source object, by event number.
 pub struct Sketches {
     events: Vec<Trie>,
     nodes: usize,
     nodes_max: usize,
-    path: Vec<Open>,
-}
-
-/// An open object of the record being folded.
-#[derive(Clone, Copy)]
-struct Open {
-    node: usize,
-    /// The child expected next.
-    expected: usize,
-}
-
-/// Node 0 is the record itself.
-struct Trie {
-    nodes: Vec<Node>,
-    /// What the nodes count as.
-    cost: usize,
-}
-
-/// What a node with this key counts as.
-fn cost_of(key: &[u8]) -> usize {
-    1 + key.len() / 64
-}
-
-/// One object's keys.
-#[derive(Default)]
-struct Node {
-    /// In the order they were first seen.
-    children: Vec<Child>,
-    /// In the same order.
-    keys: Vec<Key>,
-    index: Option<HashMap<Box<[u8]>, usize>>,
-    collapsed: bool,
-}
-
-/// What the values of a key were like. All that most records touch: kept apart, it stays in the cache.
-struct Child {
-    /// The scanner's word for the path with which this key came last: equal ones need no comparison of keys.
-    shape: ShapeId,
-    max_bytes: u32,
-    types: Types,
-}
-
-struct Key {
-    text: Box<[u8]>,
-    /// The node of the objects that were its value, once there was one.
-    node: Option<u32>,
 }
 
 impl Sketches {
     /// Empty sketches; `nodes_max` bounds their memory.
     pub fn new(nodes_max: usize) -> Self {
-        Self { events: Vec::new(), nodes: 0, nodes_max, path: Vec::new() }
+        Self { events: Vec::new(), nodes: 0, nodes_max }
     }
 
-    /// Folds a valid record's tape into its event's sketch.
+    /// Folds a valid record's tape into its event's sketch. Where there are too many nodes, some collapse at once: one
+    /// record alone can have more keys than may be held.
     pub fn fold(&mut self, event: usize, tape: &Tape, record: &[u8]) {
         while self.events.len() <= event {
-            self.events.push(Trie { nodes: vec![Node::default()], cost: 1 });
+            self.events.push(Trie::new());
             self.nodes += 1;
         }
-        let trie = &mut self.events[event];
-        let before = trie.cost;
-        trie.fold(tape, record, &mut self.path);
-        self.nodes += trie.cost - before;
-        if self.nodes > self.nodes_max {
-            self.collapse_widest();
+        let mut walk = Walk::new(tape);
+        loop {
+            let trie = &mut self.events[event];
+            let before = trie.cost;
+            let has_ended = trie.fold(&mut walk, tape, record, self.nodes_max.saturating_sub(self.nodes));
+            self.nodes += trie.cost - before;
+            if self.nodes > self.nodes_max {
+                self.collapse_widest(event, &mut walk);
+            }
+            if has_ended {
+                return;
+            }
         }
     }
 
@@ -102,7 +62,8 @@ impl Sketches {
 
     /// Collapses the objects with the most keys until an eighth of the nodes is free: so rarely that it costs nothing.
     /// The earliest event and node go first among equals, so that the same records always give the same sketch.
-    fn collapse_widest(&mut self) {
+    /// `walk` is in `folding`.
+    fn collapse_widest(&mut self, folding: usize, walk: &mut Walk<'_>) {
         let goal = self.nodes_max - self.nodes_max / 8;
         while self.nodes > goal {
             let of_trie = |(e, trie): (usize, &Trie)| -> Vec<_> {
@@ -127,144 +88,13 @@ impl Sketches {
             for event in touched {
                 let trie = &mut self.events[event];
                 let before = trie.cost;
-                trie.drop_unreachable();
+                let moved = trie.drop_unreachable();
+                if event == folding {
+                    walk.follow(&moved);
+                }
                 self.nodes -= before - trie.cost;
             }
         }
-    }
-}
-
-impl Trie {
-    fn fold(&mut self, tape: &Tape, record: &[u8], path: &mut Vec<Open>) {
-        path.clear();
-        let mut open = Open { node: 0, expected: 0 };
-        // Depth of open objects below a collapsed one.
-        let mut hidden = 0usize;
-        let mut entries = tape.entries().iter();
-        while let Some(entry) = entries.next() {
-            match *entry {
-                TapeEntry::Value { .. } if hidden > 0 || self.nodes[open.node].collapsed => {}
-                TapeEntry::Value { .. } => {
-                    // All keys up to the next object that opens or closes are this node's.
-                    let node = &mut self.nodes[open.node];
-                    let mut next = Some(entry);
-                    while let Some(&TapeEntry::Value { key, shape, types, bytes }) = next {
-                        let child = match node.children.get_mut(open.expected) {
-                            Some(child) if child.shape == shape && shape != ShapeId::NONE => child,
-                            _ => {
-                                let (place, cost) = match node.ahead(open.expected, shape) {
-                                    Some(place) => (place, 0),
-                                    None => node.child(open.expected, tape.key_of(key, record)),
-                                };
-                                self.cost += cost;
-                                open.expected = place;
-                                let child = &mut node.children[place];
-                                child.shape = shape;
-                                child
-                            }
-                        };
-                        open.expected += 1;
-                        child.types |= types;
-                        child.max_bytes = child.max_bytes.max(bytes);
-                        next = match entries.as_slice().first() {
-                            Some(TapeEntry::Value { .. }) => entries.next(),
-                            _ => None,
-                        };
-                    }
-                }
-                TapeEntry::Open if hidden > 0 || self.nodes[open.node].collapsed => hidden += 1,
-                TapeEntry::Open => {
-                    let node = self.node_below(open);
-                    if path.len() + 1 == SKETCH_DEPTH_MAX {
-                        self.nodes[node].collapsed = true;
-                        hidden += 1;
-                    } else {
-                        path.push(open);
-                        open = Open { node, expected: 0 };
-                    }
-                }
-                TapeEntry::Close if hidden > 0 => hidden -= 1,
-                TapeEntry::Close => open = path.pop().expect("Close only follows Open"),
-            }
-        }
-    }
-
-    /// The node of the object that is the value of the key seen last.
-    fn node_below(&mut self, open: Open) -> usize {
-        let next = self.nodes.len();
-        let last = open.expected - 1;
-        let node = *self.nodes[open.node].keys[last].node.get_or_insert(next as u32) as usize;
-        if node == next {
-            self.nodes.push(Node::default());
-        }
-        node
-    }
-
-    fn drop_unreachable(&mut self) {
-        let old = std::mem::take(&mut self.nodes);
-        let mut old: Vec<Option<Node>> = old.into_iter().map(Some).collect();
-        let mut queue = VecDeque::from([0]);
-        let mut next = 1;
-        while let Some(id) = queue.pop_front() {
-            let mut node = old[id].take().expect("each node has one parent");
-            for below in node.keys.iter_mut().filter_map(|key| key.node.as_mut()) {
-                queue.push_back(*below as usize);
-                *below = next;
-                next += 1;
-            }
-            self.nodes.push(node);
-        }
-        let keys = self.nodes.iter().flat_map(|node| &node.keys);
-        self.cost = 1 + keys.map(|key| cost_of(&key.text)).sum::<usize>();
-    }
-
-    fn export(&self, types: Types, max_bytes: u32, node: Option<u32>) -> SketchNode {
-        let node = node.map(|node| &self.nodes[node as usize]);
-        let keys = node.iter().flat_map(|node| node.keys.iter().zip(&node.children)).map(|(key, child)| {
-            let text = String::from_utf8_lossy(&key.text).into_owned();
-            (text, self.export(child.types, child.max_bytes, key.node))
-        });
-        SketchNode { types, max_bytes, keys: keys.collect(), collapsed: node.is_some_and(|node| node.collapsed) }
-    }
-}
-
-impl Node {
-    /// Forgets the keys for good.
-    fn collapse(&mut self) {
-        *self = Self { collapsed: true, ..Self::default() };
-    }
-
-    /// The place of the path's key among the next children: keys that a record leaves out are skipped.
-    fn ahead(&self, expected: usize, shape: ShapeId) -> Option<usize> {
-        if shape == ShapeId::NONE {
-            return None;
-        }
-        let ahead = self.children.iter().enumerate().skip(expected).take(LOOK_AHEAD);
-        ahead.into_iter().find(|(_, child)| child.shape == shape).map(|(place, _)| place)
-    }
-
-    /// The place of a key among the children, and what it costs when it is new.
-    fn child(&mut self, expected: usize, key: &[u8]) -> (usize, usize) {
-        let keys = &mut self.keys;
-        if keys.get(expected).is_some_and(|known| *known.text == *key) {
-            return (expected, 0);
-        }
-        let known = match &self.index {
-            Some(index) => index.get(key).copied(),
-            None => keys.iter().position(|known| *known.text == *key),
-        };
-        if let Some(place) = known {
-            return (place, 0);
-        }
-        let place = keys.len();
-        keys.push(Key { text: key.into(), node: None });
-        self.children.push(Child { shape: ShapeId::NONE, max_bytes: 0, types: Types::NONE });
-        if let Some(index) = &mut self.index {
-            index.insert(key.into(), place);
-        } else if keys.len() > INDEXED_FROM {
-            self.index = Some(keys.iter().enumerate().map(|(at, key)| (key.text.clone(), at)).collect());
-        }
-        (place, cost_of(key))
     }
 }
 
@@ -272,6 +102,7 @@ impl Node {
 mod tests {
     use super::super::scan::{Pointers, Scanner};
     use super::*;
+    use common::sketch::SKETCH_DEPTH_MAX;
 
     fn sketch_of(records: &[&str], nodes_max: usize) -> (Sketch, usize) {
         let mut scanner = Scanner::new(Pointers::new(&["/event".to_owned()]), true);
@@ -323,5 +154,50 @@ mod tests {
         assert!(sketch.keys["by_id"].collapsed && sketch.keys["by_id"].keys.is_empty());
         assert_eq!(sketch.keys["a"].keys["b"].types, Types::INTEGER, "what is narrow stays");
         assert!(nodes <= 40);
+    }
+
+    #[test]
+    fn one_record_with_more_keys_than_may_be_held_costs_no_more_than_those() {
+        let keys = |prefix: &str, n: usize, value: &str| {
+            (0..n).map(|n| format!(r#""{prefix}{n}":{value}"#)).collect::<Vec<_>>().join(",")
+        };
+        let mut scanner = Scanner::new(Pointers::new(&["/event".to_owned()]), true);
+        for (wide, after) in [
+            (format!(r#""wide":{{{}}}"#, keys("k", 10_000, "{}")), "stays"),
+            (format!(r#""wide":{{{}}}"#, keys("k", 3_000, r#"{"a":{"b":[]}}"#)), "stays"),
+            (format!(r#""wide":{{"in":{{{}}},"b":1}}"#, keys("k", 3_000, "1")), "stays"),
+            (keys("root", 3_000, r#"{"a":1}"#), ""),
+        ] {
+            let record =
+                format!(r#"{{"event":"a","before":{{"x":{{"y":1}}}},{wide},"after":{{"stays":{{"z":"1"}}}}}}"#);
+            let mut sketches = Sketches::new(1_000);
+            for _ in 0..2 {
+                scanner.scan(record.as_bytes()).expect("valid");
+                sketches.fold(0, scanner.tape(), record.as_bytes());
+                let held: usize = sketches.events[0].nodes.len();
+                assert!(sketches.nodes <= 1_000 && held <= 1_000, "{} of {held} nodes", sketches.nodes);
+            }
+            let sketch = sketches.sketch(0);
+            match after {
+                "" => assert!(sketch.collapsed && sketch.keys.is_empty()),
+                after => {
+                    assert_eq!(sketch.keys["before"].keys["x"].keys["y"].types, Types::INTEGER);
+                    assert_eq!(sketch.keys["after"].keys[after].keys["z"].types, Types::STRING, "{sketch:?}");
+                    let wide = &sketch.keys["wide"];
+                    assert!(wide.collapsed || wide.keys["in"].collapsed, "{wide:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_object_without_keys_needs_no_node() {
+        let (sketch, _) = sketch_of(&[r#"{"a":{},"b":{"c":{}}}"#, r#"{"b":{}}"#], 100);
+        assert_eq!((sketch.keys["a"].types, sketch.keys["b"].keys["c"].types), (Types::OBJECT, Types::OBJECT));
+        let mut scanner = Scanner::new(Pointers::new(&["/event".to_owned()]), true);
+        let mut sketches = Sketches::new(100);
+        scanner.scan(br#"{"a":{},"b":{}}"#).expect("valid");
+        sketches.fold(0, scanner.tape(), br#"{"a":{},"b":{}}"#);
+        assert_eq!(sketches.events[0].nodes.len(), 1);
     }
 }
