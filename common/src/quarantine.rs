@@ -83,20 +83,31 @@ pub struct QuarantinedRecord {
     pub reason: Reason,
     /// What exactly, for a person.
     pub detail: String,
-    /// The record's bytes, when they are UTF-8.
+    /// The record's bytes, as a rule.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub raw: Option<String>,
-    /// The record's bytes in Base64, when they are not UTF-8.
+    /// The record's bytes in Base64, when they are not UTF-8 or would more than double as a JSON string.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub raw_base64: Option<String>,
 }
 
-/// A record's bytes as `raw` and `raw_base64` keep them.
+/// A record's bytes as `raw` and `raw_base64` keep them: at most twice as long in JSON as they are, because text that
+/// escapes would stretch further is kept like what is no text.
 pub fn kept_bytes(raw: &[u8]) -> (Option<String>, Option<String>) {
     match std::str::from_utf8(raw) {
-        Ok(text) => (Some(text.to_owned()), None),
-        Err(_) => (None, Some(BASE64_STANDARD.encode(raw))),
+        Ok(text) if escaped_bytes(raw) <= 2 * raw.len() => (Some(text.to_owned()), None),
+        _ => (None, Some(BASE64_STANDARD.encode(raw))),
     }
+}
+
+/// Bytes of the text as a JSON string has them, without quotes.
+fn escaped_bytes(text: &[u8]) -> usize {
+    let escaped = |byte: &u8| match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => 2,
+        0..0x20 => 6,
+        _ => 1,
+    };
+    text.iter().map(escaped).sum()
 }
 
 #[cfg(test)]

@@ -16,7 +16,6 @@ use trie::{Node, Trie, Walk};
 /// more node for each 64 bytes of it, so that some 60 MiB hold them whatever the keys.
 pub const SKETCH_NODES_MAX: usize = 200_000;
 
-
 /// The sketches of one source object, by event number.
 pub struct Sketches {
     events: Vec<Trie>,
