@@ -9,8 +9,8 @@ const ROOM_BYTES: usize = 64 << 10;
 /// An encoder at ISA-L's level 1, its best ratio for the time.
 pub struct Deflate {
     stream: Box<c::isal_zstream>,
-    /// ISA-L's scratch space; `stream` points to it.
-    _level_buf: Box<[u8]>,
+    /// ISA-L's scratch space; `stream` points to it. In words, because ISA-L keeps structs of integers there.
+    _level_buf: Box<[u64]>,
 }
 
 // SAFETY: the stream's pointers lead to memory that this value owns (`_level_buf`), to constant tables of the library,
@@ -21,14 +21,14 @@ unsafe impl Sync for Deflate {}
 
 impl Default for Deflate {
     fn default() -> Self {
-        let mut level_buf = vec![0; c::ISAL_DEF_LVL1_DEFAULT as usize].into_boxed_slice();
+        let mut level_buf = vec![0; (c::ISAL_DEF_LVL1_DEFAULT as usize).div_ceil(size_of::<u64>())].into_boxed_slice();
         // SAFETY: a C struct of integers, arrays of them and pointers: all zeros is a value of it.
         let mut stream: Box<c::isal_zstream> = unsafe { Box::new_zeroed().assume_init() };
         // SAFETY: initialises the struct it is given.
         unsafe { c::isal_deflate_init(&raw mut *stream) };
         stream.level = 1;
-        stream.level_buf = level_buf.as_mut_ptr();
-        stream.level_buf_size = clamped(level_buf.len());
+        stream.level_buf = level_buf.as_mut_ptr().cast();
+        stream.level_buf_size = clamped(size_of_val::<[u64]>(&level_buf));
         Self { stream, _level_buf: level_buf }
     }
 }

@@ -1,7 +1,7 @@
 //! The scanner: one pass over one record that proves it safe for COPY and finds its event type.
 //!
 //! Safe Rust, iterative (depth costs no stack). What it accepts is exactly what `serde_json` accepts,
-//! less what Redshift refuses; `tests.rs` holds the two against each other. It knows neither lines,
+//! less what Redshift refuses; `tests/oracle.rs` holds the two against each other. It knows neither lines,
 //! events, files nor S3.
 
 mod number;
