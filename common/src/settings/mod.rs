@@ -8,7 +8,7 @@ mod rules;
 mod sections;
 mod sweep;
 
-pub use rules::{DropRule, EventRules, POINTERS_MAX};
+pub use rules::{DropRule, EventRules, POINTERS_MAX, pointer_problem};
 pub use sections::{
     LoaderSettings, Overwrite, QueueNames, RawSettings, RoutedSettings, RouterSettings, TableSettings, Warehouse,
 };
@@ -19,6 +19,7 @@ use crate::keys::{KeyLayout, PART_NAME_MAX_BYTES, PART_URI_MAX_BYTES};
 use reader::{Input, Section};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// Environment variables of this prefix override settings: `LOG_ROUTER_RAW_BUCKET` is `raw.bucket`.
@@ -102,13 +103,27 @@ pub enum SettingsError {
 impl Settings {
     /// Loads the file named by `--config`, else by [`CONFIG_ENV`], else [`DEFAULT_CONFIG`].
     pub fn load(config: Option<&Path>) -> Result<Self, SettingsError> {
+        Self::load_with(config, None)
+    }
+
+    /// As [`Settings::load`]; `text` stands for the file where nobody names one and there is none. The environment
+    /// overrides it all the same.
+    pub fn load_or(config: Option<&Path>, text: &str) -> Result<Self, SettingsError> {
+        Self::load_with(config, Some(text))
+    }
+
+    fn load_with(config: Option<&Path>, otherwise: Option<&str>) -> Result<Self, SettingsError> {
         let env = own_variables(std::env::vars_os())?;
         let path = config
             .map(Path::to_owned)
             .or_else(|| env.get(CONFIG_ENV).map(PathBuf::from))
             .unwrap_or_else(|| PathBuf::from(DEFAULT_CONFIG));
-        let text = std::fs::read_to_string(&path)
-            .map_err(|source| SettingsError::Unreadable { path: path.clone(), source })?;
+        let is_named = config.is_some() || env.contains_key(CONFIG_ENV);
+        let text = match (std::fs::read_to_string(&path), otherwise) {
+            (Ok(text), _) => text,
+            (Err(error), Some(text)) if error.kind() == ErrorKind::NotFound && !is_named => text.to_owned(),
+            (Err(source), _) => return Err(SettingsError::Unreadable { path, source }),
+        };
         Self::parse(&path, &text, env)
     }
 

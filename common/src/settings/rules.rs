@@ -52,6 +52,13 @@ impl EventRules {
                 section.problem(key, "\"\" names no event type: leave it out");
             }
         }
+        for (key, patterns) in [("allow", &rules.allow), ("deny", &rules.deny)] {
+            for pattern in
+                patterns.iter().filter(|pattern| pattern.trim_end_matches('*').contains('*') || pattern.ends_with("**"))
+            {
+                section.problem(key, format!("{pattern:?}: a * stands at the end, for any rest, and nowhere else"));
+            }
+        }
         if rules.deny.iter().any(|pattern| pattern == "*") {
             section.problem("deny", "\"*\" excludes every event type: no record would be routed");
         }
@@ -86,8 +93,8 @@ fn renamed(section: &mut Section<'_>, found: String, name: &str) -> Option<(Stri
 
 /// Reports a text that is no pointer to something inside a record.
 pub(super) fn check_pointer(section: &mut Section<'_>, key: &str, pointer: &str) {
-    if !pointer.starts_with('/') || pointer.len() < 2 {
-        section.problem(key, format!("{pointer:?} is not a JSON pointer: write it like \"/event\""));
+    if let Some(problem) = pointer_problem(pointer) {
+        section.problem(key, problem);
     }
     check_escapes(section, key, pointer);
 }
@@ -100,6 +107,13 @@ pub(super) fn check_escapes(section: &mut Section<'_>, key: &str, pointer: &str)
             format!("{pointer:?} is not a JSON pointer: a ~ in a name is written ~0, and a / in a name ~1"),
         );
     }
+}
+
+/// What is wrong with a text that should be a JSON pointer to something inside a record: one check for file,
+/// environment and command line.
+pub fn pointer_problem(pointer: &str) -> Option<String> {
+    let is_pointer = pointer.starts_with('/') && pointer.len() > 1;
+    (!is_pointer).then(|| format!("{pointer:?} is not a JSON pointer: write it like \"/event\""))
 }
 
 /// `[[raw.fixed]]`, checked against the prefix of all raw objects.
@@ -222,6 +236,8 @@ mod tests {
             ("ROUTER_RENAME", "{ a = 1 }", "LOG_ROUTER_ROUTER_RENAME: expected texts by text"),
             ("ROUTER_ALLOW", "[\"\"]", "router.allow: \"\" names no event type"),
             ("ROUTER_DENY", "[\"*\"]", "router.deny: \"*\" excludes every event type"),
+            ("ROUTER_ALLOW", "[\"shop.*.internal\"]", "router.allow: \"shop.*.internal\": a * stands at the end"),
+            ("ROUTER_DENY", "[\"shop.**\"]", "router.deny: \"shop.**\": a * stands at the end"),
             ("ROUTER_DROP", "[{ pointer = \"user\", values = [1] }]", "router.drop: \"user\" is not a JSON pointer"),
             ("ROUTER_DROP", "[{ pointer = \"/a~\", values = [1] }]", "router.drop: \"/a~\" is not a JSON pointer: a ~"),
             (

@@ -212,8 +212,8 @@ impl RouterSettings {
             }
         };
         let unwrap: Option<String> = section.optional("unwrap");
-        if let Some(pointer) = unwrap.as_ref().filter(|pointer| !pointer.starts_with('/')) {
-            section.problem("unwrap", format!("{pointer:?} is not a JSON pointer: write it like \"/Records\""));
+        if let Some(pointer) = &unwrap {
+            rules::check_pointer(&mut section, "unwrap", pointer);
         }
         rules::check_escapes(&mut section, "unwrap", unwrap.as_deref().unwrap_or_default());
         let workers = count(&mut section, "workers", default.workers);
@@ -259,6 +259,13 @@ impl RouterSettings {
         }
         if settings.max_object_time.is_zero() {
             section.problem("max_object_time", "is nothing: no object could be read");
+        }
+        // A message can be kept invisible for 12 hours (SQS developer guide, visibility timeout).
+        if settings.max_object_time > Duration::from_secs(11 * 3600) {
+            section.problem("max_object_time", "is more than 11h: SQS hands the message out again after 12h");
+        }
+        if settings.spool_dir.as_os_str().is_empty() {
+            section.problem("spool_dir", "is nothing: name a folder, or leave it out");
         }
         // One PUT a part (S3: at most 5 GB), and a part that does not shrink must still fit.
         if settings.part_max_bytes > 4 << 30 {

@@ -100,6 +100,8 @@ fn values_that_could_never_work_are_refused() {
         ("LOG_ROUTER_RAW_BACKFILL_QUEUE", "routed-parts", "routed.queue is the same queue as raw.backfill_queue"),
         ("LOG_ROUTER_ROUTER_EVENT_TYPE", "[]", "router.event_type: names no pointer"),
         ("LOG_ROUTER_ROUTER_MAX_OBJECT_TIME", "0s", "router.max_object_time: is nothing"),
+        ("LOG_ROUTER_ROUTER_MAX_OBJECT_TIME", "12h", "router.max_object_time: is more than 11h"),
+        ("LOG_ROUTER_ROUTER_SPOOL_DIR", "", "router.spool_dir: is nothing"),
         ("LOG_ROUTER_ROUTER_PART_MAX_BYTES", "1TiB", "router.part_max_bytes: is more than 4GiB"),
         ("LOG_ROUTER_ROUTER_WORKERS", "1000", "router.workers: 1000 is more than 256"),
         ("LOG_ROUTER_ROUTER_OBJECTS_IN_FLIGHT", "3", "router.objects_in_flight: 3 is less than workers"),
@@ -225,6 +227,15 @@ fn unwrap_is_a_json_pointer() {
     let unwrapping = |pointer: &str| MINIMAL.replace("[router]", &format!("[router]\nunwrap = \"{pointer}\""));
     let settings = parse(&unwrapping("/detail/Records"), &[]).expect("valid");
     assert_eq!(settings.router.unwrap.as_deref(), Some("/detail/Records"));
-    let expected = "router.unwrap: \"Records\" is not a JSON pointer: write it like \"/Records\"";
+    let expected = "router.unwrap: \"Records\" is not a JSON pointer: write it like \"/event\"";
     assert_eq!(problems(&unwrapping("Records"), &[]), [expected]);
+}
+
+#[test]
+fn a_text_may_stand_for_a_file_that_nobody_named_and_for_nothing_else() {
+    let folder = std::env::temp_dir();
+    for named in [&folder.join("no-such-folder/log-router.toml"), &folder] {
+        let error = Settings::load_or(Some(named), MINIMAL).expect_err("named, so it must be a file");
+        assert!(matches!(error, SettingsError::Unreadable { .. }), "{error}");
+    }
 }

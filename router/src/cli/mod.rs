@@ -1,5 +1,6 @@
 //! The command line of `router`: what the user types, and which function carries it out.
 
+mod output;
 mod split;
 mod table;
 
@@ -58,8 +59,8 @@ impl Cli {
                 Ok(())
             }
             Command::Config(ConfigCommand::Show) => {
-                print!("{}", Settings::load(self.config.as_deref())?.show());
-                Ok(())
+                let shown = Settings::load(self.config.as_deref())?.show();
+                output::stdout().say(shown).context("could not write to standard output")
             }
         }
     }

@@ -1,14 +1,15 @@
 //! `router split`: its options, its progress bar, its output.
 
-use super::table;
+use super::{output, table};
 use anyhow::Context;
 use clap::Args;
 use common::keys::PartCodec;
-use common::settings::{DEFAULT_CONFIG, POINTERS_MAX, RouterSettings, Settings, SettingsError};
+use common::settings::{POINTERS_MAX, RouterSettings, Settings, pointer_problem};
 use common::telemetry::chain;
 use indicatif::{ProgressBar, ProgressStyle};
 use router::route::object::Rules;
 use router::split::{self, SourceOverride};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::thread;
 
@@ -30,7 +31,7 @@ pub(super) struct SplitArgs {
     #[arg(long)]
     no_lineage: bool,
     /// Seal without sketches: for measurements only, no loader could use it
-    #[arg(long)]
+    #[arg(long, hide = true)]
     no_sketch: bool,
     /// How parts are compressed [default: the settings', else gzip]
     #[arg(long, value_name = "CODEC", value_parser = ["gzip", "zstd"])]
@@ -58,23 +59,35 @@ pub(super) struct SplitArgs {
     time: Option<String>,
 }
 
+/// Stands for the settings file where there is none: the defaults. Nothing of AWS is asked for.
+const NO_FILE: &str = r#"
+[raw]
+bucket = "raw"
+queue = "raw"
+[routed]
+bucket = "routed"
+queue = "routed"
+[router]
+event_type = ["/event"]
+[loader]
+database = "none"
+workgroup = "none"
+"#;
+
 fn pointer(text: &str) -> Result<String, String> {
-    let is_pointer = text.starts_with('/') && text.len() > 1;
-    is_pointer.then(|| text.to_owned()).ok_or_else(|| format!("{text:?} is not a JSON pointer: write it like /event"))
+    match pointer_problem(text) {
+        None => Ok(text.to_owned()),
+        Some(problem) => Err(problem),
+    }
 }
 
 impl SplitArgs {
     /// Splits all files; fails in the end if one of them failed.
     pub(super) fn run(&self, config: Option<&Path>) -> anyhow::Result<()> {
-        let (settings, keys) = match Settings::load(config) {
-            Ok(settings) => (settings.router, settings.keys),
-            // Nobody named a file, and there is none: the defaults.
-            Err(SettingsError::Unreadable { path, .. }) if config.is_none() && path == Path::new(DEFAULT_CONFIG) => {
-                (RouterSettings::default(), split::default_keys())
-            }
-            Err(error) => return Err(error.into()),
-        };
-        let mut rules = Rules::new(&self.overriding(settings)?, &keys);
+        let stdins = self.files.iter().filter(|file| file.as_os_str() == "-").count();
+        anyhow::ensure!(stdins < 2, "- is given {stdins} times: standard input can be read once");
+        let settings = Settings::load_or(config, NO_FILE)?;
+        let mut rules = Rules::new(&self.overriding(settings.router)?, &settings.keys);
         rules.sketch = !self.no_sketch;
         let source = self.source_override()?;
         let workers = self.workers.map_or_else(|| thread::available_parallelism().map_or(1, usize::from), usize::from);
@@ -82,7 +95,8 @@ impl SplitArgs {
         let bar = self.progress_bar();
         let mut totals = table::Totals::default();
         let mut failed = 0;
-        let mut wrong_output = None;
+        let mut output = output::stdout();
+        let mut said = Ok(());
         split::split_all(
             &rules,
             &self.files,
@@ -91,29 +105,28 @@ impl SplitArgs {
             workers,
             &|bytes| bar.inc(bytes),
             |_, report| {
-                bar.suspend(|| match report {
+                let line = match report {
                     Err(error) => {
                         failed += 1;
-                        eprintln!("router: {}", chain(error.as_ref()));
+                        bar.suspend(|| eprintln!("router: {}", chain(error.as_ref())));
+                        return;
                     }
-                    Ok(report) if self.json => match serde_json::to_string(&report) {
-                        Ok(line) => println!("{line}"),
-                        Err(error) => wrong_output = Some(error),
-                    },
+                    Ok(report) if self.json => serde_json::to_string(&report).map_err(io::Error::from),
                     Ok(report) => {
-                        println!("{}", table::file_line(&report));
                         totals.add(&report);
+                        Ok(table::file_line(&report))
                     }
-                });
+                };
+                if said.is_ok() {
+                    said = bar.suspend(|| output.say(format_args!("{}\n", line?)));
+                }
             },
         );
         bar.finish_and_clear();
-        if let Some(error) = wrong_output {
-            return Err(error.into());
-        }
         if !self.json && totals.files > 0 {
-            print!("\n{totals}");
+            said = said.and_then(|()| output.say(format_args!("\n{totals}")));
         }
+        said.context("could not write to standard output")?;
         anyhow::ensure!(failed == 0, "{failed} of {} files could not be split", self.files.len());
         Ok(())
     }
@@ -169,6 +182,20 @@ mod tests {
     struct Only {
         #[command(flatten)]
         split: SplitArgs,
+    }
+
+    #[test]
+    fn standard_input_can_be_named_once() {
+        let arguments = ["split", "-", "-", "-o", "out"];
+        let error = Only::parse_from(arguments).split.run(None).expect_err("refused");
+        assert!(error.to_string().contains("standard input can be read once"), "{error}");
+    }
+
+    #[test]
+    fn what_stands_for_a_missing_settings_file_are_the_defaults() {
+        let settings = Settings::parse(Path::new("none"), NO_FILE, Default::default()).expect("valid");
+        assert_eq!(format!("{:?}", settings.router), format!("{:?}", RouterSettings::default()));
+        assert_eq!(settings.keys, split::default_keys());
     }
 
     #[test]

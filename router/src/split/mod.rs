@@ -11,6 +11,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
@@ -110,23 +111,44 @@ fn split(
     let bench = match bench {
         Some(bench) => bench,
         None => {
-            let new =
-                rules.workbench().context("could not create the spool: check the space left for temporary files")?;
+            let dir = rules.spool_dir().display();
+            let new = rules.workbench().with_context(|| {
+                format!(
+                    "could not create a file in {dir}: name a folder that may be written as router.spool_dir, or TMPDIR"
+                )
+            })?;
             bench.insert(new)
         }
     };
     let mut routed = route_object(rules, &source, 0, Watched { stored, progress }, bench)
         .with_context(|| format!("could not split {}", file.display()))?;
+    let seal = seal_of(&source, &rules.routing_id, &routed, source.time);
+    let seal_key = rules.keys().seal(&seal.source_id, 0);
+    let (seal_path, seal) = (out.join(&seal_key), seal.to_json());
+    refuse_other_seal(&seal_path, &seal)?;
     let parts = std::mem::take(&mut routed.parts);
     let quarantine = std::mem::take(&mut routed.quarantine_pieces);
     let written = parts.len();
     for (key, piece) in parts.into_iter().chain(quarantine) {
+        // One that is there has the same records: its name says so.
         write_piece(&out.join(key), bench.spool(), piece)?;
     }
-    let seal = seal_of(&source, &rules.routing_id, &routed, source.time);
-    let seal_key = rules.keys().seal(&seal.source_id, 0);
-    write_new(&out.join(&seal_key), &mut seal.to_json().as_slice())?;
+    write_new(&seal_path, &mut seal.as_slice())?;
+    refuse_other_seal(&seal_path, &seal)?;
     Ok(report(&source, &routed, written, seal_key))
+}
+
+/// A seal is written once: another one of the same source says where other parts are.
+fn refuse_other_seal(path: &Path, seal: &[u8]) -> anyhow::Result<()> {
+    match fs::read(path) {
+        Ok(there) if there == seal => Ok(()),
+        Ok(_) => bail!(
+            "{} is there and says something else: split with the same settings, or into another folder",
+            path.display()
+        ),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error).with_context(|| format!("could not read {}", path.display())),
+    }
 }
 
 /// A reader that tells how far it is. Its errors are the disk's, never the object's: nothing may be sealed for them.
@@ -182,15 +204,19 @@ fn write_piece(path: &Path, spool: &Spool, piece: Piece) -> anyhow::Result<()> {
     write_new(path, &mut spool.reader(piece.extents))
 }
 
-/// Writes a file under its final name only when it is whole, as S3 does.
+/// Writes a file under its final name only when it is whole, and never over one that is there, as we do on S3.
 fn write_new(path: &Path, content: &mut impl Read) -> anyhow::Result<()> {
     let folder = path.parent().context("every key has a folder")?;
     fs::create_dir_all(folder).with_context(|| format!("could not create {}", folder.display()))?;
     let failed = || format!("could not write {}", path.display());
-    let mut unfinished = tempfile::NamedTempFile::new_in(folder).with_context(failed)?;
+    // Readable as any other new file is: the process's mask takes off what it may not be.
+    let mode = fs::Permissions::from_mode(0o666);
+    let mut unfinished = tempfile::Builder::new().permissions(mode).tempfile_in(folder).with_context(failed)?;
     io::copy(content, &mut unfinished).with_context(failed)?;
-    unfinished.persist(path).with_context(failed)?;
-    Ok(())
+    match unfinished.persist_noclobber(path) {
+        Err(error) if error.error.kind() != io::ErrorKind::AlreadyExists => Err(error).with_context(failed),
+        Ok(_) | Err(_) => Ok(()),
+    }
 }
 
 /// The layout of `-o DIR` where no settings file says otherwise: the defaults.

@@ -83,3 +83,30 @@ fn a_disk_that_fails_in_mid_file_is_an_error_and_never_a_damaged_object() {
         assert!(matches!(result, Err(RouteError::Fetch(_))), "{result:?}");
     }
 }
+
+#[test]
+fn a_seal_that_is_there_is_never_overwritten_and_new_files_are_as_readable_as_any() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("a.json");
+    fs::write(&file, "{\"event\":\"a\"}\n").expect("written");
+    let out = folder.path().join("out");
+    let split_with = |settings: &RouterSettings| {
+        let mut reports = Vec::new();
+        let rules = Rules::new(settings, &default_keys());
+        split_all(&rules, &[file.clone()], &out, None, 1, &|_| {}, |_, report| reports.push(report));
+        reports.remove(0)
+    };
+    let report = split_with(&RouterSettings::default()).expect("split");
+    let before = tree(&out);
+    split_with(&RouterSettings::default()).expect("the same again");
+    assert_eq!(tree(&out), before);
+    let other = RouterSettings { lineage: false, ..RouterSettings::default() };
+    let error = split_with(&other).expect_err("another seal").to_string();
+    assert!(error.contains("says something else") && error.contains(&report.seal), "{error}");
+    assert_eq!(tree(&out), before, "nothing beside it either");
+
+    let mode = |path: &Path| fs::metadata(path).expect("a file").permissions().mode();
+    for path in before.keys() {
+        assert_eq!(mode(&out.join(path)), mode(&file), "{}", path.display());
+    }
+}
