@@ -4,8 +4,8 @@ use common::quarantine::{QuarantinedRecord, Reason, kept_bytes};
 use common::source::SourceObject;
 
 /// One quarantine line, no longer than twice its record and a little.
-pub fn line(place: Place<'_>, reason: Reason, detail: String, raw: &[u8]) -> Vec<u8> {
-    let (raw, raw_base64) = kept_bytes(raw);
+pub fn line(place: Place<'_>, reason: Reason, detail: String, bytes: &[u8]) -> Vec<u8> {
+    let (raw, raw_base64) = kept_bytes(bytes);
     let record = QuarantinedRecord {
         source: place.source.uri(),
         source_id: place.source.id(),
@@ -18,7 +18,7 @@ pub fn line(place: Place<'_>, reason: Reason, detail: String, raw: &[u8]) -> Vec
         raw_base64,
     };
     // Nearly all lines fit, so that large ones do not grow by copying.
-    let mut line = Vec::with_capacity(2 * raw.len() + 1_024);
+    let mut line = Vec::with_capacity(2 * bytes.len() + 1_024);
     serde_json::to_writer(&mut line, &record).expect("a Vec takes every write, and the keys are strings");
     line.push(b'\n');
     line
