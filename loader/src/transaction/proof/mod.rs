@@ -15,9 +15,10 @@ use super::tests::row;
 use crate::sql::load::LedgerRow;
 use crate::sql::tests::names;
 use crate::verdict::{Class, classify};
+use common::event_name::EventName;
 use postgres::Postgres;
 use race::{Choices, Ending, Isolation, Race, Step};
-use statements::{Variant, count, event, load, prepare};
+use statements::{EVENTS, Variant, count, count_of, event, load, load_shared, prepare};
 
 /// Rows of each source.
 const ROWS: u64 = 3;
@@ -190,6 +191,43 @@ fn of_two_replaces_at_once_the_rows_of_the_highest_generation_stay() {
                 let commits = endings.iter().filter(|ending| **ending == Ending::Committed).count() as u64;
                 let counted = count(&mut both.observer, &rows(order, second));
                 assert_eq!(counted, (ROWS + u64::from(second), 1 + commits), "{endings:?}");
+            });
+        }
+    }
+}
+
+#[test]
+fn of_two_batches_of_several_tables_that_share_a_source_one_commits_in_all_of_them() {
+    let Some((_postgres, mut both)) = started() else { return };
+    let [a, b, c] = EVENTS.map(EventName::of_type);
+    let variants = [
+        Variant::WHOLE,
+        Variant { early_snapshot: true, ..Variant::WHOLE },
+        Variant { lock: false, early_snapshot: true, ..Variant::WHOLE },
+    ];
+    for isolation in Isolation::BOTH {
+        for (at, variant) in variants.into_iter().enumerate() {
+            // Both load the same source of `b`; each has a table that the other has not.
+            let tables = |order: u64| {
+                let [left, shared, right] =
+                    ["l", "s", "r"].map(|who| vec![row(&format!("tables {isolation:?} {at} {who} {order}"), 0, 1)]);
+                [[(a.clone(), left), (b.clone(), shared.clone())], [(b.clone(), shared), (c.clone(), right)]]
+            };
+            let lists = |_: &mut Race, order| {
+                let [first, second] = tables(order);
+                [load_shared("b-1", &first, variant), load_shared("b-2", &second, variant)]
+            };
+            every_order(&mut both, isolation, lists, |both, order, endings| {
+                let [first, second] = tables(order);
+                assert_eq!(endings.iter().filter(|one| **one == Ending::Committed).count(), 1, "{endings:?}");
+                let mut loaded = |(event, rows): &(EventName, Vec<LedgerRow>)| {
+                    let (in_table, in_ledger) = count_of(&mut both.observer, event, rows);
+                    assert_eq!(in_table, in_ledger, "{event}");
+                    in_table
+                };
+                let counted = [loaded(&first[0]), loaded(&first[1]), loaded(&second[1])];
+                let expected = if endings[0] == Ending::Committed { [1, 1, 0] } else { [0, 1, 1] };
+                assert_eq!(counted, expected, "{endings:?}");
             });
         }
     }

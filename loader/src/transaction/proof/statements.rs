@@ -28,14 +28,25 @@ impl Variant {
     pub(super) const WHOLE: Self = Self { lock: true, hold: true, early_snapshot: false, session_local: true };
 }
 
+/// The table of loads of one table.
 pub(super) fn event() -> EventName {
     EventName::of_type("page_view")
 }
 
+/// All tables that there are.
+pub(super) const EVENTS: [&str; 3] = ["page_view", "purchase", "search"];
+
 /// Everything between BEGIN and COMMIT, and COMMIT.
 pub(super) fn load(batch: &str, rows: &[LedgerRow], variant: Variant) -> Vec<Step> {
-    let (event, columns) = (event(), ["_source".to_owned(), "_line".to_owned()]);
-    let plan = crate::transaction::Plan { batch, ..plan(&event, &columns, rows.to_vec()) };
+    load_shared(batch, &[(event(), rows.to_vec())], variant)
+}
+
+/// The same of several tables, in the order of their names.
+pub(super) fn load_shared(batch: &str, tables: &[(EventName, Vec<LedgerRow>)], variant: Variant) -> Vec<Step> {
+    let columns = ["_source".to_owned(), "_line".to_owned()];
+    let each = tables.iter().map(|(event, rows)| plan(event, &columns, rows.clone()));
+    let mut plan = crate::transaction::Plan { batch, ..plan(&tables[0].0, &columns, Vec::new()) };
+    plan.tables = each.flat_map(|plan| plan.tables).collect();
     let transaction = Transaction::new(&names(), &plan);
     let step = |role, sql| Step { role, sql };
     let early = variant.early_snapshot.then(|| step(None, format!("SELECT 1 FROM {}", names().shared("claim"))));
@@ -47,7 +58,11 @@ pub(super) fn load(batch: &str, rows: &[LedgerRow], variant: Variant) -> Vec<Ste
             Role::Timeout | Role::CountCheck => !variant.session_local,
             _ => false,
         };
-        let sql = if role == Role::Copy { insert(&event, rows) } else { translated(sql) };
+        let rows_of = |event| tables.iter().find(|(of, _)| of == event).expect("one of them");
+        let sql = match transaction.event(at + 1) {
+            Some(event) if role == Role::Copy => insert(event, &rows_of(event).1),
+            _ => translated(sql),
+        };
         (!is_left_out).then(|| step(Some(role), sql))
     });
     early.into_iter().chain(own).chain([step(None, "COMMIT".to_owned())]).collect()
@@ -73,34 +88,41 @@ fn translated(sql: &str) -> String {
         .replace(" SORTKEY (\"source_id\")", "")
 }
 
-/// Schemas, shared tables, gate and ledger by the loader's own statements, and the event's table.
+/// Schemas, shared tables, gates and ledgers by the loader's own statements, and the event's tables.
 pub(super) fn prepare(session: &mut Session) {
-    let (names, event) = (names(), event());
+    let names = names();
     let schemas = [&names.schema, &names.bookkeeping].map(|schema| bookkeeping::create_schema(schema));
     let shared = bookkeeping::SHARED_TABLES
         .map(|(table, columns)| translated(&bookkeeping::create_shared_table(&names, table, columns)));
-    let own = bookkeeping::create_gate_and_ledger(&names, &event).into_iter().map(|sql| translated(&sql));
-    let table = format!(
-        "CREATE TABLE {} (\"_source\" VARCHAR(32), \"_line\" BIGINT, \"_loaded_at\" TIMESTAMP DEFAULT LOCALTIMESTAMP)",
-        names.event_table(&event)
-    );
+    let own = EVENTS.map(EventName::of_type).into_iter().flat_map(|event| {
+        let table = format!(
+            "CREATE TABLE {} (\"_source\" VARCHAR(32), \"_line\" BIGINT, \"_loaded_at\" TIMESTAMP DEFAULT LOCALTIMESTAMP)",
+            names.event_table(&event)
+        );
+        let bookkeeping = bookkeeping::create_gate_and_ledger(&names, &event).into_iter();
+        bookkeeping.map(|sql| translated(&sql)).chain([table])
+    });
     let count = "CREATE FUNCTION pg_last_copy_count() RETURNS BIGINT VOLATILE LANGUAGE SQL \
                  RETURN CAST(current_setting('log_router.copied') AS BIGINT)";
-    let statements = schemas.into_iter().chain(shared).chain(own).chain([table, count.to_owned()]);
+    let statements = schemas.into_iter().chain(shared).chain(own).chain([count.to_owned()]);
     for sql in statements {
         session.run(&sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
     }
 }
 
-/// Rows of these sources in the event's table, and in its ledger.
+/// Rows of these sources in their table, and in its ledger.
 pub(super) fn count(session: &mut Session, rows: &[LedgerRow]) -> (u64, u64) {
+    count_of(session, &event(), rows)
+}
+
+pub(super) fn count_of(session: &mut Session, event: &EventName, rows: &[LedgerRow]) -> (u64, u64) {
     let ids: Vec<String> = rows.iter().map(|row| literal(row.source_id.as_str())).collect();
     let counted = |table: String, column: &str| {
         format!("SELECT COUNT(*) FROM {table} WHERE {} IN ({})", identifier(column), ids.join(", "))
     };
-    let (names, event) = (names(), event());
+    let names = names();
     (
-        session.number(&counted(names.event_table(&event), "_source")),
-        session.number(&counted(names.ledger(&event), "source_id")),
+        session.number(&counted(names.event_table(event), "_source")),
+        session.number(&counted(names.ledger(event), "source_id")),
     )
 }
