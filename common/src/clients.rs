@@ -69,3 +69,21 @@ impl Clients {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_config::retry::RetryMode;
+
+    /// The Data API's quotas are the whole account's: whoever is throttled has to slow down by himself.
+    #[tokio::test]
+    async fn every_client_adapts_its_rate_when_it_is_throttled() {
+        let clients = Clients::for_endpoint("http://127.0.0.1:1").await;
+        let modes = [
+            clients.redshift.config().retry_config().map(|retry| retry.mode()),
+            clients.sqs.config().retry_config().map(|retry| retry.mode()),
+            clients.s3.config().retry_config().map(|retry| retry.mode()),
+        ];
+        assert_eq!(modes, [Some(RetryMode::Adaptive); 3]);
+    }
+}

@@ -70,6 +70,13 @@ pub(crate) struct Left<D> {
     pub(crate) may_share: bool,
 }
 
+impl<D> Load<D> {
+    /// Names of its tables.
+    pub(crate) fn events(&self) -> Vec<EventName> {
+        self.tables.iter().map(|(event, _)| event.clone()).collect()
+    }
+}
+
 impl<D> Left<D> {
     pub(crate) fn nothing() -> Self {
         Self { again: Vec::new(), alone: Vec::new(), not_before: None, may_share: true }

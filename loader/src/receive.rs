@@ -4,6 +4,8 @@
 //! here where nobody can read it and there where it failed alone too often, deferred by [`crate::defer`] where it would
 //! wait long, returned in all other cases.
 
+mod drain;
+
 use crate::away::Away;
 use crate::batch::Held;
 use crate::lanes::PerLane;
@@ -19,7 +21,7 @@ use common::aws_error::AwsError;
 use common::consumer::IdleClock;
 use common::event_name::EventName;
 use common::load_request::{Lane, LoadRequest, LoadRequestError};
-use common::queue::{Delivery, Depth, Fate, Handback, return_all};
+use common::queue::{Delivery, Depth, Fate, Handback};
 use common::telemetry::chain;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -34,13 +36,6 @@ const RECEIVES: PerLane<usize> = PerLane::new(3, 1);
 /// Receiving waits while so many messages of ours are in flight: held, in work, or returned with a pause that is not
 /// over. SQS allows 120,000 (SQS developer guide, quotas-messages).
 const IN_FLIGHT_MAX: usize = 100_000;
-
-/// How long shutdown waits for the answers of receives under way: messages in an answer that nobody reads would stay
-/// away until their visibility ends.
-const RECEIVE_GRACE: Duration = Duration::from_millis(500);
-
-/// How long the messages of abandoned loads may take to be returned.
-const RETURN_LIMIT: Duration = Duration::from_secs(3);
 
 /// SQS's longest long poll.
 const LONG_POLL: Duration = Duration::from_secs(20);
@@ -417,58 +412,6 @@ impl Run {
             passed => Ok(passed),
         }
     }
-
-    /// Ends soon after the drain timeout, whatever the warehouse and AWS do.
-    async fn drain(&mut self) {
-        let limit = self.loader.settings.loader.drain_timeout;
-        if tokio::time::timeout(limit, self.finish()).await.is_ok() {
-            return;
-        }
-        tracing::warn!(
-            loads = self.loads.len(),
-            "gave up waiting for loads in work; their messages are returned for others, who find in the ledger how they ended"
-        );
-        if tokio::time::timeout(RETURN_LIMIT, self.abandon()).await.is_err() {
-            tracing::warn!(
-                "could not return all messages; they will be delivered again when their visibility timeout is over"
-            );
-        }
-    }
-
-    /// Returns everything that waits, and lets loads in work finish.
-    async fn finish(&mut self) {
-        let held = self.pending.drain_all();
-        tokio::join!(settle::return_held(held), return_received(&mut self.receives));
-        while let Some(worked) = self.loads.join_next_with_id().await {
-            self.load_is_over(worked);
-        }
-        settle::return_held(self.pending.drain_all()).await;
-        self.settling.close();
-        self.settling.wait().await;
-        if self.loader.shutdown.is_cancelled() {
-            self.sweeps.ended().await;
-        }
-    }
-
-    /// Drops the loads in work and returns their messages. What of it commits nevertheless is in the ledger.
-    async fn abandon(&mut self) {
-        // Heartbeats end with the deliveries they belong to.
-        self.loads.shutdown().await;
-        let loads = std::mem::take(&mut self.loading);
-        let messages = loads.into_values().flat_map(|loading| loading.handbacks);
-        tokio::join!(return_all(messages), settle::return_held(self.pending.drain_all()));
-    }
-}
-
-/// Reads the answers of receives under way, and returns what they bring.
-async fn return_received(receives: &mut JoinSet<(Lane, Received)>) {
-    let deadline = Instant::now() + RECEIVE_GRACE;
-    while let Ok(Some(received)) = tokio::time::timeout_at(deadline, receives.join_next()).await {
-        if let Ok((_, Ok(deliveries))) = received {
-            return_all(deliveries.into_iter().map(Into::into)).await;
-        }
-    }
-    receives.abort_all();
 }
 
 /// 0 to 1.

@@ -1,10 +1,9 @@
 //! One table: what waits in its two lanes, and which of them loads next. Pure.
 
+use super::Left;
 use super::waiting::Waiting;
-use super::{Left, Load};
 use crate::batch::Held;
 use crate::lanes::{PerLane, Turns};
-use common::event_name::EventName;
 use common::load_request::Lane;
 use common::settings::TableSettings;
 use tokio::time::Instant;
@@ -118,12 +117,5 @@ impl<D> Table<D> {
 
     fn is_held_up(&self, now: Instant) -> bool {
         self.loading.is_some() || self.not_before.is_some_and(|from| from > now)
-    }
-}
-
-impl<D> Load<D> {
-    /// Names of its tables.
-    pub(crate) fn events(&self) -> Vec<EventName> {
-        self.tables.iter().map(|(event, _)| event.clone()).collect()
     }
 }

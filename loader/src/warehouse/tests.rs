@@ -1,6 +1,9 @@
 //! The warehouse against scripted answers of the Data API: lost replies, failed looks, failing entries.
 
+mod quotas;
+
 use super::*;
+use crate::verdict::Class;
 use aws_sdk_redshiftdata::config::http::{HttpRequest, HttpResponse};
 use aws_sdk_redshiftdata::config::retry::RetryConfig;
 use aws_sdk_redshiftdata::config::{BehaviorVersion, Config, Credentials, Region};
