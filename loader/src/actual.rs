@@ -75,6 +75,10 @@ impl Actual {
         self.columns.get(column).filter(|column| column.kind == Some(Kind::Varchar)).map(|column| column.size)
     }
 
+    pub(crate) fn has_column(&self, name: &str) -> bool {
+        self.columns.contains_key(name)
+    }
+
     /// Whether rows of this product may be in the table.
     pub(crate) fn has_source_column(&self) -> bool {
         self.columns.contains_key("_source")

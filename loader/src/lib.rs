@@ -14,11 +14,16 @@ mod commits;
 mod contents;
 mod copy_inputs;
 mod defer;
+mod grants;
 mod groups;
+mod inventory;
 mod lanes;
+mod latest;
 mod ledger;
+mod left_out;
 mod load;
 mod mapping;
+mod outlook;
 mod pause;
 mod pending;
 mod pieces;
@@ -138,5 +143,7 @@ pub async fn run(
         warehouse,
         shutdown,
     };
+    grants::at_start(&loader.warehouse, &loader.names, &settings.loader.grant_to).await;
+    latest::at_start(&loader).await;
     receive::run(Arc::new(loader), sweeps, until_idle).await
 }

@@ -5,13 +5,15 @@ use crate::Loader;
 use crate::batch::{Member, new_name};
 use crate::contents::{self, Contents, ContentsError};
 use crate::copy_inputs::{self, CopyInputs};
+use crate::grants;
 use crate::groups::{self, Group, UnknownCodec};
+use crate::latest;
 use crate::ledger;
 use crate::mapping::Mapping;
 use crate::mapping::extend::Seen;
 use crate::pieces::PieceError;
 use crate::repair::{Rejected, repair};
-use crate::schema::{Schema, SchemaError};
+use crate::schema::{Rules, Schema, SchemaError};
 use crate::split::{File, SplitError, Splitter};
 use crate::sql::load::{Copy, LedgerRow};
 use crate::table::Table;
@@ -76,11 +78,22 @@ pub(crate) async fn load<D>(loader: &Loader, table: &mut Table, members: Vec<Mem
     }
     match submit(loader, table, &owed).await {
         Ok(rows) => {
+            show(loader, table).await;
             done.extend(owed);
             Attempt { done, rows: Some(rows), failed: None }
         }
         Err(failure) => Attempt { done, rows: None, failed: Some((owed, failure)) },
     }
+}
+
+/// After a load: readers may read the table, and its latest view follows it.
+pub(crate) async fn show(loader: &Loader, table: &mut Table) {
+    let Loader { warehouse, names, settings, .. } = loader;
+    let has_table = table.schema.as_ref().is_some_and(Schema::has_table);
+    if has_table && !std::mem::replace(&mut table.is_granted, true) {
+        grants::relation(warehouse, names, &settings.loader.grant_to, table.event.as_str()).await;
+    }
+    latest::follow(loader, table).await;
 }
 
 /// Asks the ledger which of the members are loaded; reads the table's schema first if it is not known.
@@ -92,6 +105,9 @@ pub(crate) async fn ask<D>(
     let Loader { warehouse, names, .. } = loader;
     if table.schema.is_none() {
         table.is_fresh = true;
+        if let Some(what) = latest::in_the_way(loader, &table.event).await? {
+            return Err(LoadFailure { class: Class::Configuration, blame: Blame::Table, what });
+        }
         table.schema = Some(Schema::read(warehouse, names, &table.event).await?);
     }
     Ok(ledger::loaded(warehouse, names, &table.event, members).await?)
@@ -119,7 +135,7 @@ pub(crate) async fn files<D>(
     members: &[Member<D>],
 ) -> Result<Vec<Vec<File>>, LoadFailure> {
     let Loader { warehouse, names, settings, s3, .. } = loader;
-    let (bucket, max_depth) = (&settings.routed.bucket, settings.loader.max_depth);
+    let (bucket, rules) = (&settings.routed.bucket, Rules::of(settings, &table.event));
 
     // The schema first, in transactions of its own: DDL and COPY in one could deadlock with another loader.
     let mut contents = contents::of_members(s3, bucket, members).await?;
@@ -129,19 +145,21 @@ pub(crate) async fn files<D>(
         let (s3, bucket, keys) = (s3.clone(), bucket.clone(), settings.keys.clone());
         Splitter { s3, bucket, keys, event: event.clone(), mapping: Arc::new(mapping), is_grown }
     };
-    splitter(schema.foreseen(&seen(&contents), max_depth), false).look_into_hidden(&mut contents).await?;
-    schema.grow(warehouse, names, &event, &seen(&contents), max_depth).await?;
+    splitter(schema.foreseen(&seen(&contents), rules), false).look_into_hidden(&mut contents).await?;
+    schema.grow(warehouse, names, &event, &seen(&contents), rules).await?;
+    let left_out = schema.left_out(&seen(&contents), rules);
+    table.told.tell(warehouse, names, &event, &left_out, schema.frozen_by()).await?;
 
     // What each part loads as, by a mapping that holds all of it. What sketches could not promise, the records tell.
     let mut found: Vec<SketchNode> = Vec::new();
     loop {
-        match splitter(schema.mapping.clone(), !found.is_empty()).files(&contents).await {
+        match splitter(schema.loadable(rules), !found.is_empty()).files(&contents).await {
             Err(SplitError::Lacking(lacking)) if found.len() < SPLITS_MAX => found.push(*lacking),
             files => return Ok(files?),
         }
         let misfits = found.iter().map(|node| Seen { records: 0, node });
         let seen: Vec<Seen<'_>> = seen(&contents).into_iter().chain(misfits).collect();
-        schema.grow(warehouse, names, &event, &seen, max_depth).await?;
+        schema.grow(warehouse, names, &event, &seen, rules).await?;
     }
 }
 
@@ -197,6 +215,7 @@ pub(crate) struct Prepared {
     /// One per group.
     inputs: Vec<CopyInputs>,
     has_table: bool,
+    fields_left_out: Option<usize>,
 }
 
 /// Checks what is to be loaded, and writes what COPY reads beside it.
@@ -221,7 +240,8 @@ pub(crate) async fn prepare<D>(
         let written = copy_inputs::write(s3, &settings.routed.bucket, &settings.keys, &table.event, group).await;
         inputs.push(written.map_err(|error| LoadFailure::aws(&error, Blame::Table))?);
     }
-    Ok(Prepared { rows, groups, inputs, has_table: schema.has_table() })
+    let (has_table, fields_left_out) = (schema.has_table(), table.told.fields_left_out());
+    Ok(Prepared { rows, groups, inputs, has_table, fields_left_out })
 }
 
 impl Prepared {
@@ -240,6 +260,7 @@ impl Prepared {
             parts = self.rows.iter().map(|row| row.parts).sum::<usize>(),
             rows,
             bytes = members.iter().map(|member| member.request().bytes()).sum::<u64>(),
+            fields_left_out = self.fields_left_out,
             seconds = clock.elapsed().as_millis() as f64 / 1000.0,
             batch,
             "loaded"

@@ -3,17 +3,24 @@
 //! The mapping is decided by compare-and-set in its own transaction, and all DDL is derived from the
 //! committed mapping minus what the warehouse shows: a crash in between is healed by the next load.
 
+mod foresight;
+mod freezing;
+
+pub(crate) use foresight::Outlook;
+
 use crate::actual::{Actual, Missing, Unlike};
 use crate::batch::new_name;
 use crate::bookkeeping;
-use crate::mapping::extend::{Seen, extend};
+use crate::mapping::extend::Seen;
 use crate::mapping::kind::Kind;
 use crate::mapping::{Column, Mapping};
 use crate::sql::ddl::{self, Change};
 use crate::sql::{Names, ask, load};
-use crate::verdict::Class;
+use crate::verdict::{self, Class};
 use crate::warehouse::{Failure, Row, Warehouse, WarehouseError, number, required};
 use common::event_name::EventName;
+use common::settings::{Evolve, Settings};
+use freezing::{Refused, can_do_without, columns_of};
 use std::time::Duration;
 
 /// How often a lost race or a stubborn table is looked at again within one load.
@@ -22,12 +29,31 @@ const ROUNDS: usize = 5;
 /// DDL waits for locks of readers and other loaders, never for long.
 const DDL_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// Somebody may have been given the right to ALTER a table since it was refused.
+const REFUSED_AGAIN: Duration = Duration::from_secs(900);
+
+/// What the settings say about an event's schema.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rules {
+    pub(crate) evolve: Evolve,
+    pub(crate) max_depth: usize,
+}
+
+impl Rules {
+    /// For this event.
+    pub(crate) fn of(settings: &Settings, event: &EventName) -> Self {
+        Self { evolve: settings.table(event).evolve, max_depth: settings.loader.max_depth }
+    }
+}
+
 /// What is known of an event's schema. May be old: everything in it only ever grows.
 #[derive(Clone, Debug)]
 pub(crate) struct Schema {
     version: u64,
+    /// The columns that loads fill: all that are committed, but for those of `refused`.
     pub(crate) mapping: Mapping,
     actual: Actual,
+    refused: Option<Refused>,
 }
 
 /// The schema cannot be made to hold the batch.
@@ -80,22 +106,58 @@ impl Schema {
         self.actual.text_size(column)
     }
 
+    pub(crate) fn has_ledger(&self) -> bool {
+        self.actual.has_ledger
+    }
+
     /// Reads the schema; makes gate and ledger first where there are none.
     pub(crate) async fn read(warehouse: &Warehouse, names: &Names, event: &EventName) -> Result<Self, SchemaError> {
         let mut actual = read_actual(warehouse, names, event).await?;
         if !(actual.has_gate && actual.has_ledger) {
-            let gone = actual.has_gate != actual.has_ledger
-                || (actual.has_source_column() && bookkeeping::holds_loaded_rows(warehouse, names, event).await?);
-            if gone {
-                let (table, bookkeeping) = (names.event_table(event), names.bookkeeping.clone());
-                return Err(SchemaError::LedgerGone { table, bookkeeping });
-            }
+            Self { actual, ..Self::of_first_load() }.check_ledger(warehouse, names, event).await?;
             let made = bookkeeping::create_gate_and_ledger(warehouse, names, event).await;
             actual = read_actual(warehouse, names, event).await?;
             if !(actual.has_gate && actual.has_ledger) {
                 made?;
             }
         }
+        Self::committed(warehouse, names, event, actual).await
+    }
+
+    /// Reads the schema and makes nothing: where nothing was loaded yet, it is that of a first load.
+    pub(crate) async fn look(warehouse: &Warehouse, names: &Names, event: &EventName) -> Result<Self, SchemaError> {
+        let actual = read_actual(warehouse, names, event).await?;
+        if actual.has_gate && actual.has_ledger {
+            return Self::committed(warehouse, names, event, actual).await;
+        }
+        let schema = Self { actual, ..Self::of_first_load() };
+        schema.check_ledger(warehouse, names, event).await?;
+        Ok(schema)
+    }
+
+    /// Of an event that no warehouse knows.
+    pub(crate) fn of_first_load() -> Self {
+        Self { version: 0, mapping: Mapping::default(), actual: Actual::default(), refused: None }
+    }
+
+    /// Rows without the gate or ledger that belongs to them could be loaded twice.
+    async fn check_ledger(&self, warehouse: &Warehouse, names: &Names, event: &EventName) -> Result<(), SchemaError> {
+        let gone = self.actual.has_gate != self.actual.has_ledger
+            || (self.actual.has_source_column() && bookkeeping::holds_loaded_rows(warehouse, names, event).await?);
+        match gone {
+            true => {
+                Err(SchemaError::LedgerGone { table: names.event_table(event), bookkeeping: names.bookkeeping.clone() })
+            }
+            false => Ok(()),
+        }
+    }
+
+    async fn committed(
+        warehouse: &Warehouse,
+        names: &Names,
+        event: &EventName,
+        actual: Actual,
+    ) -> Result<Self, SchemaError> {
         // The version first: rows that are committed in between only make it look older than it is.
         let version = warehouse.query("schema", &ask::gate_version(names, event)).await?;
         let version = match version.as_slice() {
@@ -104,14 +166,7 @@ impl Schema {
         };
         let rows = warehouse.query("schema", &ask::mapping_rows(names, event)).await?;
         let columns: Result<Vec<Column>, SchemaError> = rows.iter().map(|row| column(names, event, row)).collect();
-        Ok(Self { version, mapping: Mapping::new(columns?), actual })
-    }
-
-    /// The mapping as these parts alone would make it.
-    pub(crate) fn foreseen(&self, parts: &[Seen<'_>], max_depth: usize) -> Mapping {
-        let mut mapping = self.mapping.clone();
-        mapping.add(extend(&self.mapping, &self.actual.beside(&self.mapping), parts, max_depth));
-        mapping
+        Ok(Self { version, mapping: Mapping::new(columns?), actual, refused: None })
     }
 
     /// Makes the mapping and, if rows will be loaded, the table hold what these parts show.
@@ -121,7 +176,7 @@ impl Schema {
         names: &Names,
         event: &EventName,
         parts: &[Seen<'_>],
-        max_depth: usize,
+        rules: Rules,
     ) -> Result<(), SchemaError> {
         if parts.is_empty() {
             // A replace that left nothing: rows to remove may be in a table that another loader made since.
@@ -132,9 +187,11 @@ impl Schema {
         }
         let mut has_looked = false;
         for _ in 0..=ROUNDS {
-            let rows = extend(&self.mapping, &self.actual.beside(&self.mapping), parts, max_depth);
+            let rows = self.wanted(parts, rules);
             let is_first = self.version == 0;
-            if rows.is_empty() && !is_first {
+            // What is left out is looked for afresh: a person may have made the column for it.
+            let is_settled = rows.is_empty() && !is_first && (has_looked || !self.leaves_out(parts, rules));
+            if is_settled {
                 return self.follow(warehouse, names, event).await;
             }
             // Names are given once and for all: by what the table has now, not by what is remembered of it.
@@ -192,11 +249,20 @@ impl Schema {
 
     /// Makes the table follow the committed mapping.
     async fn follow(&mut self, warehouse: &Warehouse, names: &Names, event: &EventName) -> Result<(), SchemaError> {
+        if let Some(refused) = self.refused.take_if(|refused| refused.since.elapsed() >= REFUSED_AGAIN) {
+            self.mapping.add(refused.columns);
+        }
+        self.take_back_what_exists();
         let mut last = Ok(());
         for _ in 0..ROUNDS {
             self.check_types(names, event)?;
             let missing = self.actual.missing(&self.mapping);
             if missing.is_empty() {
+                return Ok(());
+            }
+            if self.refused.is_some() && can_do_without(&missing) {
+                let columns = columns_of(missing);
+                self.do_without(columns);
                 return Ok(());
             }
             last = carry_out(warehouse, names, event, &self.mapping, &missing).await;
@@ -207,8 +273,24 @@ impl Schema {
             }
         }
         self.check_types(names, event)?;
-        last?;
-        match self.actual.missing(&self.mapping).is_empty() {
+        let missing = self.actual.missing(&self.mapping);
+        match last {
+            Err(WarehouseError::Failed(failure))
+                if self.has_table() && can_do_without(&missing) && verdict::lacks_permission(&failure.message) =>
+            {
+                let columns = columns_of(missing);
+                tracing::warn!(
+                    event = event.as_str(),
+                    columns = columns.len(),
+                    why = failure.message,
+                    "may not ALTER the table: it is treated as frozen; make the loader its owner, or add the columns"
+                );
+                self.do_without(columns);
+                return Ok(());
+            }
+            last => last?,
+        }
+        match missing.is_empty() {
             true => Ok(()),
             false => Err(SchemaError::Contended { table: names.event_table(event) }),
         }
@@ -231,14 +313,14 @@ fn summary(changes: &[Change]) -> String {
     texts.collect::<Vec<_>>().join(", ")
 }
 
-async fn carry_out(
-    warehouse: &Warehouse,
+/// The statements that a table lacks: additions, which may share a transaction, and wider columns, which may not.
+fn follow_statements(
     names: &Names,
     event: &EventName,
     mapping: &Mapping,
     missing: &[Missing<'_>],
-) -> Result<(), WarehouseError> {
-    let mut additions = Vec::new();
+) -> (Vec<String>, Vec<String>) {
+    let (mut additions, mut wider) = (Vec::new(), Vec::new());
     for change in missing {
         match change {
             Missing::Table => {
@@ -249,20 +331,24 @@ async fn carry_out(
             }
             Missing::SystemColumn(name) => additions.push(ddl::add_system_column(names, event, name)),
             Missing::Column(column) => additions.push(ddl::add_column(names, event, column)),
-            Missing::Size(_) => {}
+            Missing::Size(column) => wider.push(ddl::widen_column(names, event, column)),
         }
     }
+    (additions, wider)
+}
+
+async fn carry_out(
+    warehouse: &Warehouse,
+    names: &Names,
+    event: &EventName,
+    mapping: &Mapping,
+    missing: &[Missing<'_>],
+) -> Result<(), WarehouseError> {
+    let (additions, wider) = follow_statements(names, event, mapping, missing);
     for some in additions.chunks(crate::sql::BATCH_MAX_ENTRIES - 1) {
         let statements = std::iter::once(load::statement_timeout(DDL_TIMEOUT)).chain(some.iter().cloned());
         warehouse.batch(&new_name("ddl"), statements.collect()).await?;
     }
-    let wider: Vec<String> = missing
-        .iter()
-        .filter_map(|change| match change {
-            Missing::Size(column) => Some(ddl::widen_column(names, event, column)),
-            _ => None,
-        })
-        .collect();
     for some in wider.chunks(crate::sql::BATCH_MAX_ENTRIES - 1) {
         let statements = std::iter::once(load::statement_timeout(DDL_TIMEOUT)).chain(some.iter().cloned());
         warehouse.each(&new_name("ddl"), statements.collect()).await?;
@@ -287,3 +373,6 @@ fn column(names: &Names, event: &EventName, row: &Row) -> Result<Column, SchemaE
     let variant_of = row.get(4).cloned().flatten();
     Ok(Column { path, name: required(row, 1)?.to_owned(), kind, size, variant_of })
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@
 use crate::Loader;
 use crate::batch::{Held, Member, members, new_name};
 use crate::ledger;
-use crate::load::{LoadFailure, Prepared, Uncommitted, ask, commit, files, prepare};
+use crate::load::{LoadFailure, Prepared, Uncommitted, ask, commit, files, prepare, show};
 use crate::repair::Rejected;
 use crate::settle;
 use crate::table::Table;
@@ -64,7 +64,7 @@ pub(crate) async fn work(loader: &Arc<Loader>, tables: Vec<(Table, Vec<Held<Deli
     match commit(loader, &batch, plans.collect()).await {
         Ok(()) => {
             for (at, (shared, prepared)) in ready.into_iter().enumerate() {
-                let mut worked = shared.loaded(&prepared, &batch, clock).await;
+                let mut worked = shared.loaded(loader, &prepared, &batch, clock).await;
                 worked.loads = u64::from(at == 0);
                 over.push(worked);
             }
@@ -104,7 +104,7 @@ impl Shared {
     }
 
     /// Committed: only now are the messages deleted.
-    async fn loaded(self, prepared: &Prepared, batch: &str, clock: Instant) -> Worked {
+    async fn loaded(self, loader: &Loader, prepared: &Prepared, batch: &str, clock: Instant) -> Worked {
         let Self { mut worked, owed } = self;
         worked.rows += prepared.tell_loaded(&worked.table.event, &owed, batch, clock);
         worked.done += owed.len();
@@ -112,6 +112,7 @@ impl Shared {
             worked.table.forget(member.request());
         }
         settle::members(owed, &Fate::Delete).await;
+        show(loader, &mut worked.table).await;
         worked.recovered();
         worked
     }

@@ -142,7 +142,12 @@ impl Scenario {
             backfill: 0,
             length: Duration::from_secs(24 * 3600),
             workers: 4,
-            settings: TableSettings { flush_age: Duration::from_secs(60), flush_bytes: 4 << 30, flush_parts: 1_000 },
+            settings: TableSettings {
+                flush_age: Duration::from_secs(60),
+                flush_bytes: 4 << 30,
+                flush_parts: 1_000,
+                ..TableSettings::default()
+            },
             load_every: None,
             max_commits_per_minute: 30,
             may_share: true,

@@ -73,8 +73,7 @@ async fn check(settings: &Settings, clients: &Clients) -> Result<(Queues, Wareho
         };
         Cause::Warehouse { setting, database: settings.loader.database.clone(), warehouse, cause }
     })?;
-    let names =
-        Names { schema: settings.loader.schema.clone(), bookkeeping: settings.loader.bookkeeping_schema.clone() };
+    let names = Names::of(settings);
     let prepared = bookkeeping::prepare(&warehouse, &names).await;
     prepared.map_err(|cause| Cause::Bookkeeping { schema: names.bookkeeping.clone(), cause })?;
     let location = format!("s3://{}/{}", settings.routed.bucket, settings.keys.seals);

@@ -1,5 +1,7 @@
 //! What the loader remembers of one table between loads. Losing it costs a few questions, never a row.
 
+use crate::latest::Latest;
+use crate::left_out::Told;
 use crate::schema::Schema;
 use common::event_name::EventName;
 use common::load_request::LoadRequest;
@@ -18,11 +20,25 @@ pub(crate) struct Table {
     tries: HashMap<(SourceId, u32), u32>,
     /// Consecutive batches that had to wait; 0 while all is well.
     pub(crate) waits: u32,
+    /// Fields left out that people know of.
+    pub(crate) told: Told,
+    pub(crate) latest: Latest,
+    /// Whether people were granted what the settings say.
+    pub(crate) is_granted: bool,
 }
 
 impl Table {
     pub(crate) fn new(event: EventName) -> Self {
-        Self { event, schema: None, is_fresh: false, tries: HashMap::new(), waits: 0 }
+        Self {
+            event,
+            schema: None,
+            is_fresh: false,
+            tries: HashMap::new(),
+            waits: 0,
+            told: Told::default(),
+            latest: Latest::default(),
+            is_granted: false,
+        }
     }
 
     /// Counts a failure of this request alone, and tells how many there were.

@@ -113,6 +113,12 @@ pub(crate) fn classify(role: Option<Role>, message: &str) -> Class {
     }
 }
 
+/// Whether the statement was refused because its object is somebody else's.
+pub(crate) fn lacks_permission(message: &str) -> bool {
+    let unnamed = without_names(&message.to_lowercase());
+    ["must be owner", "permission denied"].iter().any(|text| unnamed.contains(text))
+}
+
 /// A table, column or key may be called anything, also `is paused`: leaves out quoted names and URIs. An
 /// apostrophe within a word opens no quote.
 fn without_names(message: &str) -> String {
@@ -193,6 +199,13 @@ mod tests {
         ] {
             assert_eq!(classify(role, message), class, "{message}");
         }
+    }
+
+    #[test]
+    fn a_missing_permission_is_told_from_names_that_say_so() {
+        assert!(lacks_permission("must be owner of relation page_view"));
+        assert!(lacks_permission("permission denied for relation page_view"));
+        assert!(!lacks_permission("column \"permission denied\" does not exist in page_view"));
     }
 
     #[test]

@@ -39,6 +39,18 @@ mod accounted;
 /// Parts that mix types, sketches that hide keys, and every odd value: all of it is in the tables, unchanged.
 mod misfits;
 
+/// Tables that keep the columns they have.
+mod frozen;
+
+/// Grants, and the view of the newest rows.
+mod readers;
+
+/// The queries of docs/tables.md.
+mod questions;
+
+/// `loader tables` and `loader plan`.
+mod tables_and_plan;
+
 /// Tables that people touch, replaces, and batches that hold a culprit.
 mod loading;
 

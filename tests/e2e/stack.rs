@@ -61,6 +61,13 @@ impl Stack {
         Self { clients, settings, sandbox: Some(sandbox), dir }
     }
 
+    /// Other lines at the end of the settings from now on.
+    pub(crate) fn reset(&mut self, extra: &str) {
+        let text = format!("{SETTINGS}{extra}\n");
+        std::fs::write(self.settings_file(), &text).expect("written");
+        self.settings = Settings::parse(&self.settings_file(), &text, BTreeMap::new()).expect("valid settings");
+    }
+
     pub(crate) fn endpoint(&self) -> String {
         self.sandbox.as_ref().expect("running until dropped").endpoint()
     }

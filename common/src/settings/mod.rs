@@ -3,16 +3,20 @@
 //!
 //! Credentials, region and endpoints are not settings: they come from the standard AWS environment.
 
+mod grantee;
 mod reader;
 mod rules;
 mod sections;
 mod sweep;
+mod tables;
 
+pub use grantee::Grantee;
 pub use rules::{DropRule, EventRules, POINTERS_MAX, pointer_problem};
 pub use sections::{
     LoaderSettings, Overwrite, QueueNames, RawSettings, RoutedSettings, RouterSettings, TableSettings, Warehouse,
 };
 pub use sweep::SweepSettings;
+pub use tables::{Evolve, Field};
 
 use crate::event_name::EventName;
 use crate::keys::{KeyLayout, PART_NAME_MAX_BYTES, PART_URI_MAX_BYTES};
@@ -163,7 +167,7 @@ impl Settings {
         let router = RouterSettings::read(Section::take(root, "router", input), fixed);
         let loader = LoaderSettings::read(Section::take(root, "loader", input));
         let sweep = SweepSettings::read(Section::take(root, "sweep", input));
-        let tables = sections::read_tables(root, input, &loader);
+        let tables = tables::read(root, input, &loader);
         let keys = KeyLayout { routed: routed_prefix, seals, quarantine };
         let effective = Vec::new();
         let settings = Settings { raw, routed, quarantine_bucket, keys, router, loader, sweep, tables, effective };

@@ -1,10 +1,10 @@
 //! The sections of the settings file, validated: every setting, its unit, its default and why it exists.
 
-use super::reader::{ByteSize, Input, Section, Setting};
+use super::grantee::{self, Grantee};
+use super::reader::{ByteSize, Section, Setting};
 use super::rules::{self, EventRules, POINTERS_MAX};
-use crate::event_name::EventName;
+use super::tables::{Evolve, Field};
 use crate::keys::PartCodec;
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -343,6 +343,8 @@ pub struct LoaderSettings {
     pub bookkeeping_schema: String,
     /// Role that COPY reads S3 with: `default` or an ARN.
     pub iam_role: String,
+    /// Who may read event tables and what is told about loads.
+    pub grant_to: Vec<Grantee>,
     /// Tables loaded at once.
     pub workers: usize,
     /// Batching of tables without overrides.
@@ -374,6 +376,25 @@ pub struct TableSettings {
     pub flush_bytes: u64,
     /// Load when this many parts wait.
     pub flush_parts: usize,
+    /// What becomes of new fields.
+    pub evolve: Evolve,
+    /// The fields that say which rows are versions of one thing; of a single table only.
+    pub key: Vec<Field>,
+    /// The field that says which version is the newest, if one does.
+    pub version: Option<Field>,
+}
+
+impl Default for TableSettings {
+    fn default() -> Self {
+        Self {
+            flush_age: Duration::from_secs(60),
+            flush_bytes: 4 << 30,
+            flush_parts: 1_000,
+            evolve: Evolve::Add,
+            key: Vec::new(),
+            version: None,
+        }
+    }
 }
 
 /// SQS gives a message to others 12 hours after it was received, whatever its receiver does (SQS API,
@@ -381,11 +402,15 @@ pub struct TableSettings {
 const FLUSH_AGE_MAX: Duration = Duration::from_secs(6 * 3600);
 
 impl TableSettings {
-    fn read(section: &mut Section<'_>, default: &TableSettings) -> Self {
+    /// Everything that `[loader]` may set for all tables.
+    pub(super) fn read(section: &mut Section<'_>, default: &TableSettings) -> Self {
         let settings = Self {
             flush_age: section.or("flush_age", default.flush_age),
             flush_bytes: bytes(section, "flush_bytes", default.flush_bytes, 1),
             flush_parts: count(section, "flush_parts", default.flush_parts),
+            evolve: section.or("evolve", default.evolve),
+            key: Vec::new(),
+            version: None,
         };
         if settings.flush_age > FLUSH_AGE_MAX {
             section.problem("flush_age", "is more than 6h: SQS takes messages back that are held for 12 hours");
@@ -399,13 +424,14 @@ impl LoaderSettings {
         let load_every: Option<Duration> = section.optional("load_every");
         // Twice as long: what waits for its time is never due before it.
         let flush_age = load_every.map_or(Duration::from_secs(60), |every| every.saturating_mul(2));
-        let defaults = TableSettings { flush_age, flush_bytes: 4 << 30, flush_parts: 1_000 };
+        let defaults = TableSettings { flush_age, ..TableSettings::default() };
         let settings = Self {
             database: section.required("database"),
             warehouse: Warehouse::read(&mut section),
             schema: identifier(&mut section, "schema", "events"),
             bookkeeping_schema: identifier(&mut section, "bookkeeping_schema", "log_router"),
             iam_role: section.or("iam_role", "default".to_owned()),
+            grant_to: grantee::read(&mut section),
             workers: count(&mut section, "workers", 4),
             table: TableSettings::read(&mut section, &defaults),
             load_every,
@@ -434,30 +460,6 @@ impl LoaderSettings {
         section.finish();
         settings
     }
-}
-
-/// `[tables.<event name>]`.
-pub(super) fn read_tables(
-    root: &mut toml::Table,
-    input: &mut Input,
-    loader: &LoaderSettings,
-) -> BTreeMap<EventName, TableSettings> {
-    let mut tables = BTreeMap::new();
-    let Some(value) = root.remove("tables") else { return tables };
-    let toml::Value::Table(sections) = value else {
-        input.problems.push("tables: expected sections, written [tables.<event name>]".to_owned());
-        return tables;
-    };
-    for (name, value) in sections {
-        let (toml::Value::Table(table), Ok(event)) = (value, EventName::try_from(name.clone())) else {
-            input.problems.push(format!("[tables.{name}]: expected a section named by an event name like page_view"));
-            continue;
-        };
-        let mut section = Section::of(&format!("tables.{name}"), table, input);
-        tables.insert(event, TableSettings::read(&mut section, &loader.table));
-        section.finish();
-    }
-    tables
 }
 
 fn bucket(section: &mut Section<'_>) -> String {

@@ -40,7 +40,7 @@ pub(crate) struct Needs<'s, S> {
 pub(crate) fn choose(mapping: &Mapping, sketch: &SketchNode) -> Option<Choice> {
     let mut chooser = Chooser::new(mapping);
     if sketch.collapsed && !mapping.root.is_flattened() {
-        chooser.needs.choice.record = true;
+        chooser.needs.choice.record = !mapping.leaves_out;
     } else {
         chooser.keys(&mapping.root, sketch, false);
     }
@@ -139,9 +139,10 @@ impl<'m, 's, S: Sight> Chooser<'m, 's, S> {
         }
     }
 
-    /// Without a column, a value is in the whole record, and which records need that, only they know.
+    /// Without a column, a value is in the whole record, and which records need that, only they know. A frozen table
+    /// leaves it out.
     fn unmapped(&mut self, covered: bool) {
-        if !covered {
+        if !covered && !self.mapping.leaves_out {
             self.needs.choice.record = true;
             self.needs.has_unmapped = true;
             self.differs = true;

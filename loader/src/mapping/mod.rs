@@ -5,6 +5,7 @@
 
 pub(crate) mod choice;
 pub(crate) mod extend;
+pub(crate) mod frozen;
 pub(crate) mod kind;
 pub(crate) mod name;
 pub(crate) mod sight;
@@ -42,6 +43,8 @@ pub(crate) struct Mapping {
     columns: Vec<Column>,
     by_name: BTreeMap<String, usize>,
     root: Node,
+    /// Fields without a column are left out; else records that have such are kept whole.
+    leaves_out: bool,
 }
 
 /// What is mapped at one path.
@@ -82,6 +85,11 @@ impl Mapping {
         }
     }
 
+    /// The same for a table that keeps the columns it has, or for one that does not.
+    pub(crate) fn frozen(self, leaves_out: bool) -> Self {
+        Self { leaves_out, ..self }
+    }
+
     /// All columns, in the order they were made.
     pub(crate) fn columns(&self) -> &[Column] {
         &self.columns
@@ -101,6 +109,13 @@ impl Mapping {
     pub(crate) fn stands_apart(&self, column: &Column) -> bool {
         let node = column.path.iter().try_fold(&self.root, |node, key| node.children.get(key));
         column.variant_of.is_some() || column.path.is_empty() || node.is_some_and(Node::is_flattened)
+    }
+
+    /// The column of a path and its variants; none where the path has none of its own.
+    pub(crate) fn columns_at(&self, path: &[String]) -> Vec<&Column> {
+        let node = path.iter().try_fold(&self.root, |node, key| node.children.get(key));
+        let numbers = node.into_iter().flat_map(|node| node.base.iter().chain(node.variants.values()));
+        numbers.map(|at| &self.columns[*at]).collect()
     }
 
     fn has(&self, name: &str) -> bool {

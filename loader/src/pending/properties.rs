@@ -10,7 +10,7 @@ use std::time::Duration;
 const MINUTE: Duration = Duration::from_secs(60);
 
 fn settings(_: &EventName) -> TableSettings {
-    TableSettings { flush_age: MINUTE, flush_bytes: 2_000, flush_parts: 8 }
+    TableSettings { flush_age: MINUTE, flush_bytes: 2_000, flush_parts: 8, ..TableSettings::default() }
 }
 
 #[derive(Clone, Debug)]
@@ -220,7 +220,7 @@ proptest! {
     #[test]
     fn a_table_never_holds_more_than_its_bound(flush_parts in 1..10_000usize) {
         let mut pending: Pending<u32> = Pending::new();
-        let settings = |_: &EventName| TableSettings { flush_age: MINUTE, flush_bytes: 1 << 40, flush_parts };
+        let settings = |_: &EventName| TableSettings { flush_age: MINUTE, flush_bytes: 1 << 40, flush_parts, ..TableSettings::default() };
         let start = Instant::now();
         let one = held("a", 0, 1).request;
         let accepted = (0..TABLE_MAX as u32 + 10).filter(|n| {

@@ -5,7 +5,7 @@ use common::load_request::{PartsSource, SealedParts};
 use std::time::Duration;
 
 fn settings(_: &EventName) -> TableSettings {
-    TableSettings { flush_age: Duration::from_secs(60), flush_bytes: 1_000, flush_parts: 5 }
+    TableSettings { flush_age: Duration::from_secs(60), flush_bytes: 1_000, flush_parts: 5, ..TableSettings::default() }
 }
 
 fn at(source: &str, received: Instant) -> Held<u32> {

@@ -10,7 +10,7 @@ use crate::mapping::Column;
 use crate::mapping::extend::Seen;
 use crate::mapping::kind::Kind;
 use crate::pieces;
-use crate::schema::Schema;
+use crate::schema::{Rules, Schema};
 use crate::split::restored;
 use common::event_name::EventName;
 use common::sketch::{SketchNode, Types};
@@ -45,7 +45,7 @@ pub(super) async fn make_room(
     let Loader { warehouse, names, settings, .. } = loader;
     *schema = Schema::read(warehouse, names, event).await?;
     let node = sketch_of(&outgrown);
-    schema.grow(warehouse, names, event, &[Seen { records: 1, node: &node }], settings.loader.max_depth).await?;
+    schema.grow(warehouse, names, event, &[Seen { records: 1, node: &node }], Rules::of(settings, event)).await?;
     let mut fitting: BTreeMap<String, BTreeSet<u64>> = BTreeMap::new();
     for Outgrown { part, line, column, bytes } in outgrown {
         if schema.text_size(&column.name).is_some_and(|size| size as usize >= bytes) {

@@ -37,6 +37,16 @@ pub(crate) fn mapping_rows(names: &Names, event: &EventName) -> String {
     )
 }
 
+/// What was told of one event under this word.
+pub(crate) fn change_details(names: &Names, event: &EventName, change: &str) -> String {
+    format!(
+        "SELECT DISTINCT \"detail\" FROM {} WHERE \"event\" = {} AND \"change\" = {}",
+        names.shared("changes"),
+        literal(event.as_str()),
+        literal(change)
+    )
+}
+
 /// Which of the sources are loaded, each with its highest generation.
 pub(crate) fn loaded_sources<'a>(
     names: &Names,

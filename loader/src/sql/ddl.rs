@@ -50,14 +50,25 @@ pub(crate) fn commit_mapping(
         )
     });
     statements.extend(chunked(&head, ", ", "", columns));
-    let head =
-        format!("INSERT INTO {} (\"event\", \"change\", \"detail\", \"batch\") VALUES ", names.shared("changes"));
-    let changes = changes.iter().map(|Change { what, detail }| {
-        format!("({event_literal}, {}, {}, {})", literal(what), literal(detail), literal(holder))
-    });
-    statements.extend(chunked(&head, ", ", "", changes));
+    statements.extend(insert_changes(names, event, holder, changes));
     statements
 }
+
+/// What people are told about a table. `batch` is whose doing it is.
+pub(crate) fn insert_changes(names: &Names, event: &EventName, batch: &str, changes: &[Change]) -> Vec<String> {
+    let head =
+        format!("INSERT INTO {} (\"event\", \"change\", \"detail\", \"batch\") VALUES ", names.shared("changes"));
+    let event = literal(event.as_str());
+    let changes = changes.iter().map(|Change { what, detail }| {
+        // As much as the column takes.
+        let detail = &detail[..detail.floor_char_boundary(DETAIL_MAX_BYTES)];
+        format!("({event}, {}, {}, {})", literal(what), literal(detail), literal(batch))
+    });
+    chunked(&head, ", ", "", changes)
+}
+
+/// Longest text that `changes.detail` takes, in bytes.
+const DETAIL_MAX_BYTES: usize = 16_384;
 
 /// Number of the entry of [`commit_mapping`] that a loser fails at.
 pub(crate) const ADVANCED_ENTRY: usize = 3;

@@ -7,10 +7,13 @@ pub(crate) mod ask;
 pub(crate) mod bookkeeping;
 pub(crate) mod check;
 pub(crate) mod ddl;
+pub(crate) mod inventory;
 pub(crate) mod load;
+pub(crate) mod readers;
 pub(crate) mod sweep;
 
 use common::event_name::EventName;
+use common::settings::Settings;
 
 /// Longest statement text the Data API takes is 100 KB (Redshift management guide, data-api: quotas).
 pub(crate) const STATEMENT_MAX_BYTES: usize = 100_000;
@@ -28,6 +31,11 @@ pub(crate) struct Names {
 }
 
 impl Names {
+    /// As the settings say.
+    pub(crate) fn of(settings: &Settings) -> Self {
+        Self { schema: settings.loader.schema.clone(), bookkeeping: settings.loader.bookkeeping_schema.clone() }
+    }
+
     /// The event's own table.
     pub(crate) fn event_table(&self, event: &EventName) -> String {
         qualified(&self.schema, event.as_str())

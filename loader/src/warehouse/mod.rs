@@ -276,4 +276,4 @@ fn check_size<S: AsRef<str>>(sqls: &[S]) -> Result<(), WarehouseError> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

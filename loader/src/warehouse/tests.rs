@@ -14,10 +14,10 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 /// One expected call with its answer: status and body, or no answer.
-type Answer = (&'static str, Option<(u16, String)>);
+pub(crate) type Answer = (&'static str, Option<(u16, String)>);
 
 #[derive(Clone, Debug)]
-struct Script {
+pub(crate) struct Script {
     answers: Arc<Mutex<VecDeque<Answer>>>,
 }
 
@@ -34,7 +34,7 @@ impl HttpConnector for Script {
 }
 
 /// A warehouse that answers as scripted, and the script, to see whether all of it was used.
-fn scripted(answers: Vec<Answer>) -> (Warehouse, Script) {
+pub(crate) fn scripted(answers: Vec<Answer>) -> (Warehouse, Script) {
     let script = Script { answers: Arc::new(Mutex::new(answers.into())) };
     let connector = SharedHttpConnector::new(script.clone());
     let config = Config::builder()
@@ -49,12 +49,12 @@ fn scripted(answers: Vec<Answer>) -> (Warehouse, Script) {
 }
 
 impl Script {
-    fn assert_used_up(&self) {
+    pub(crate) fn assert_used_up(&self) {
         assert_eq!(self.answers.lock().unwrap().len(), 0, "calls that were not made");
     }
 }
 
-fn ok(body: &str) -> Option<(u16, String)> {
+pub(crate) fn ok(body: &str) -> Option<(u16, String)> {
     Some((200, body.to_owned()))
 }
 

@@ -16,7 +16,8 @@ pub(super) fn system_relation(schema: Option<&str>, name: &str, facts: &Facts) -
         "schemata" if in_schema("information_schema") => Some(schemata(facts)),
         "svv_all_schemas" | "svv_redshift_schemas" if anywhere => Some(schemata(facts)),
         "pg_table_def" if anywhere => Some(table_definitions(facts)),
-        "svv_relation_privileges" if anywhere => Some(privileges()),
+        "svv_relation_privileges" if anywhere => Some(relation_privileges()),
+        "svv_schema_privileges" if anywhere => Some(schema_privileges()),
         "sys_load_error_detail" if anywhere => Some(load_errors()),
         "sys_load_history" if anywhere => Some(load_history()),
         _ => None,
@@ -139,21 +140,40 @@ fn table_definitions(facts: &Facts) -> Rows {
     )
 }
 
-fn privileges() -> Rows {
+/// Developer Guide: `SVV_RELATION_PRIVILEGES`.
+fn relation_privileges() -> Rows {
     rows(
         &[
             ("namespace_name", Varchar(128)),
             ("relation_name", Varchar(128)),
             ("privilege_type", Varchar(128)),
             ("identity_name", Varchar(256)),
+            ("identity_type", Varchar(16)),
+            ("admin_option", Boolean),
         ],
-        "g.schema
-         g.name
-         upper(g.privilege)
-         g.grantee",
+        &format!("g.schema\ng.name\nupper(g.privilege)\n{IDENTITY}\n0"),
         "_grants AS g WHERE g.kind = 'relation'",
     )
 }
+
+/// Developer Guide: `SVV_SCHEMA_PRIVILEGES`.
+fn schema_privileges() -> Rows {
+    rows(
+        &[
+            ("namespace_name", Varchar(128)),
+            ("privilege_type", Varchar(128)),
+            ("identity_name", Varchar(256)),
+            ("identity_type", Varchar(16)),
+            ("admin_option", Boolean),
+        ],
+        &format!("g.name\nupper(g.privilege)\n{IDENTITY}\n0"),
+        "_grants AS g WHERE g.kind = 'schema'",
+    )
+}
+
+/// Name and type of a grantee, which is kept as GRANT spells it.
+const IDENTITY: &str = "CASE WHEN g.grantee LIKE 'role %' THEN substr(g.grantee, 6) WHEN g.grantee LIKE 'group %' THEN substr(g.grantee, 7) ELSE g.grantee END
+CASE WHEN g.grantee LIKE 'role %' THEN 'role' WHEN g.grantee LIKE 'group %' THEN 'group' WHEN g.grantee = 'public' THEN 'public' ELSE 'user' END";
 
 /// Developer Guide: `SYS_LOAD_ERROR_DETAIL`; CHAR columns come back blank-padded, as there.
 fn load_errors() -> Rows {

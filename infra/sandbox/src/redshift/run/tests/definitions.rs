@@ -138,8 +138,14 @@ fn grants_are_checked_and_recorded() {
     bench.ok("GRANT USAGE ON SCHEMA events TO ROLE analyst");
     bench.ok("GRANT SELECT ON ALL TABLES IN SCHEMA events TO ROLE analyst, bob");
     assert_eq!(
-        bench.rows("SELECT relation_name, privilege_type, identity_name FROM svv_relation_privileges ORDER BY 3"),
-        ["t|SELECT|bob", "t|SELECT|role analyst"]
+        bench.rows(
+            "SELECT relation_name, privilege_type, identity_type, identity_name FROM svv_relation_privileges ORDER BY 3"
+        ),
+        ["t|SELECT|role|analyst", "t|SELECT|user|bob"]
+    );
+    assert_eq!(
+        bench.rows("SELECT namespace_name, privilege_type, identity_type, identity_name FROM svv_schema_privileges"),
+        ["events|USAGE|role|analyst"]
     );
     bench.ok("REVOKE SELECT ON events.t FROM bob");
     assert_eq!(bench.row("SELECT COUNT(*) FROM svv_relation_privileges"), "1");

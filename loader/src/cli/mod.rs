@@ -1,7 +1,11 @@
 //! The command line: what can be asked of the loader, and its exit code.
 
+mod plan;
 mod print;
+mod tables;
 
+use crate::sql::Names;
+use crate::warehouse::Warehouse;
 use crate::{Redriven, Selection};
 use clap::{Args, Parser, Subcommand};
 use common::clients::Clients;
@@ -10,9 +14,11 @@ use common::settings::Settings;
 use common::shutdown;
 use common::source::SourceId;
 use common::telemetry::{self, chain};
+use plan::PlanArgs;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
+use tables::TablesArgs;
 
 /// Loads routed parts into Redshift, one table per event, each record exactly once.
 #[derive(Debug, Parser)]
@@ -61,6 +67,10 @@ enum Command {
         #[command(flatten)]
         which: Which,
     },
+    /// Show the tables: rows, columns, freshness. Changes nothing.
+    Tables(TablesArgs),
+    /// Show what loading seals would do: rows, statements, conflicts; exit 1 if a table would stop. Changes nothing.
+    Plan(PlanArgs),
     /// Look at the settings.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -103,11 +113,18 @@ impl Cli {
     }
 
     async fn command(&self, config: &Config) -> Result<(), String> {
-        let settings = Settings::load(config.config.as_deref()).map_err(|error| chain(&error))?;
+        let file = config.config.as_deref();
+        let settings = || Settings::load(file).map_err(|error| chain(&error));
         match &self.command {
-            Command::Config(ConfigCommand::Check) => println!("the settings are valid"),
-            Command::Config(ConfigCommand::Show) => print!("{}", settings.show()),
+            Command::Config(ConfigCommand::Check) => {
+                settings()?;
+                println!("the settings are valid");
+            }
+            Command::Config(ConfigCommand::Show) => print!("{}", settings()?.show()),
+            Command::Tables(tables) => tables.run(&settings()?).await?,
+            Command::Plan(plan) => plan.run(file).await?,
             Command::Run { until_idle } => {
+                let settings = settings()?;
                 telemetry::init("info").map_err(|error| chain(&error))?;
                 let shutdown = shutdown::on_signal();
                 let clients = Clients::from_env().await.map_err(|error| chain(&error))?;
@@ -119,25 +136,31 @@ impl Cli {
                 telemetry::init("warn").map_err(|error| chain(&error))?;
                 let shutdown = shutdown::on_signal();
                 let clients = Clients::from_env().await.map_err(|error| chain(&error))?;
-                let swept = crate::sweep(&settings, &clients, *dry_run, &shutdown).await;
+                let swept = crate::sweep(&settings()?, &clients, *dry_run, &shutdown).await;
                 return print::swept(swept.map_err(|error| chain(&error))?, *json);
             }
             Command::Failed { which, json } => {
                 telemetry::init("warn").map_err(|error| chain(&error))?;
                 let clients = Clients::from_env().await.map_err(|error| chain(&error))?;
-                let failed = crate::failed(&settings, &clients, &which.into()).await;
+                let failed = crate::failed(&settings()?, &clients, &which.into()).await;
                 print::failed(&failed.map_err(|error| chain(&error))?, *json);
             }
             Command::Redrive { which } => {
                 telemetry::init("warn").map_err(|error| chain(&error))?;
                 let clients = Clients::from_env().await.map_err(|error| chain(&error))?;
-                let redriven = crate::redrive(&settings, &clients, &which.into()).await;
+                let redriven = crate::redrive(&settings()?, &clients, &which.into()).await;
                 let Redriven { lifted, announced } = redriven.map_err(|error| chain(&error))?;
                 println!("lifted {lifted}, of which {announced} are announced again");
             }
         }
         Ok(())
     }
+}
+
+/// The warehouse, for commands that only ask.
+async fn connection(settings: &Settings) -> Result<(Warehouse, Names), String> {
+    let clients = Clients::from_env().await.map_err(|error| chain(&error))?;
+    Ok((Warehouse::new(clients.redshift, &settings.loader), Names::of(settings)))
 }
 
 #[cfg(test)]
