@@ -93,7 +93,7 @@ fn a_seal_that_is_there_is_never_overwritten_and_new_files_are_as_readable_as_an
     let split_with = |settings: &RouterSettings| {
         let mut reports = Vec::new();
         let rules = Rules::new(settings, &default_keys());
-        split_all(&rules, &[file.clone()], &out, None, 1, &|_| {}, |_, report| reports.push(report));
+        split_all(&rules, std::slice::from_ref(&file), &out, None, 1, &|_| {}, |_, report| reports.push(report));
         reports.remove(0)
     };
     let report = split_with(&RouterSettings::default()).expect("split");
