@@ -96,24 +96,17 @@ pub(super) fn check_pointer(section: &mut Section<'_>, key: &str, pointer: &str)
     if let Some(problem) = pointer_problem(pointer) {
         section.problem(key, problem);
     }
-    check_escapes(section, key, pointer);
 }
 
-/// RFC 6901, 3: `~` begins an escape, and there are two.
-pub(super) fn check_escapes(section: &mut Section<'_>, key: &str, pointer: &str) {
-    if pointer.split('~').skip(1).any(|rest| !rest.starts_with(['0', '1'])) {
-        section.problem(
-            key,
-            format!("{pointer:?} is not a JSON pointer: a ~ in a name is written ~0, and a / in a name ~1"),
-        );
-    }
-}
-
-/// What is wrong with a text that should be a JSON pointer to something inside a record: one check for file,
-/// environment and command line.
+/// What is wrong with a text that should be a JSON pointer (RFC 6901) to something inside a record: one check for
+/// file, environment and command line.
 pub fn pointer_problem(pointer: &str) -> Option<String> {
-    let is_pointer = pointer.starts_with('/') && pointer.len() > 1;
-    (!is_pointer).then(|| format!("{pointer:?} is not a JSON pointer: write it like \"/event\""))
+    if !pointer.starts_with('/') || pointer.len() < 2 {
+        return Some(format!("{pointer:?} is not a JSON pointer: write it like \"/event\""));
+    }
+    // Section 3: `~` begins an escape, and there are two.
+    let is_wrong = pointer.split('~').skip(1).any(|rest| !rest.starts_with(['0', '1']));
+    is_wrong.then(|| format!("{pointer:?} is not a JSON pointer: a ~ in a name is written ~0, and a / in a name ~1"))
 }
 
 /// `[[raw.fixed]]`, checked against the prefix of all raw objects.

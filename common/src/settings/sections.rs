@@ -215,7 +215,6 @@ impl RouterSettings {
         if let Some(pointer) = &unwrap {
             rules::check_pointer(&mut section, "unwrap", pointer);
         }
-        rules::check_escapes(&mut section, "unwrap", unwrap.as_deref().unwrap_or_default());
         let workers = count(&mut section, "workers", default.workers);
         let settings = Self {
             event_type,
