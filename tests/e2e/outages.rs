@@ -40,10 +40,8 @@ fn outage(faults: &[Value]) -> u64 {
     let simulated = simulated::runtime();
     let shutdown = CancellationToken::new();
     let (settings, token) = (stack.settings.clone(), shutdown.clone());
-    let loader = simulated.block_on(async {
-        let clients = simulated::clients(&stack).await;
-        tokio::spawn(async move { loader::run(&settings, &clients, None, token).await })
-    });
+    let clients = simulated.block_on(simulated::clients(&stack));
+    let loader = simulated.spawn(async move { loader::run(&settings, &clients, None, token).await });
     // The clock stands still between these, and the real one runs.
     let pass = |time: Duration| simulated.block_on(async { tokio::time::sleep(time).await });
     pass(Duration::from_secs(5));
