@@ -318,8 +318,10 @@ async fn a_record_without_what_a_table_asks_for_is_kept_aside_and_its_neighbours
         3 => r#"{"event":"a","n":null}"#.to_owned(),
         n => format!(r#"{{"event":"a","n":{n}}}"#),
     };
-    stack.put_lines("1", (0..7).map(line)).await;
+    let neighbour = r#"{"event":"b","n":1}"#.to_owned();
+    stack.put_lines("1", (0..7).map(line).chain([neighbour])).await;
     stack.route_and_load().await;
+    assert_eq!(stack.number("SELECT COUNT(*) FROM events.b").await, 1, "a quiet table that may share its transaction");
     assert_eq!(stack.query("SELECT COUNT(*), SUM(n) FROM events.a").await, [["6", "18"]]);
     let [(loaded, rejected, key)] = &ledger(&stack).await[..] else { panic!("one row") };
     assert_eq!((loaded, rejected), (&6, &1));
