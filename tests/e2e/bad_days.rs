@@ -83,9 +83,11 @@ async fn a_copy_cut_short_is_tried_again_alone() {
     let stack = stack_with_faults("", &recorded, Some(1)).await;
     let logs = Logs::listen();
     stack.load().await.expect("every table loads in the end");
+    assert!(stack.struck().await.iter().all(|struck| *struck == 1));
     for Recorded { name, .. } in &recorded {
         let warnings = logs.of_event(name).into_iter().filter(|(level, _)| level == "WARN").count();
-        assert_eq!(warnings, 1, "{name}");
+        // None where it was cut short in a transaction that it shared: then it is tried alone without a word.
+        assert!(warnings <= 1, "{name}");
     }
     assert!(stack.table_counts().await.values().all(|rows| *rows == 2));
     stack.assert_no_doubles().await;
