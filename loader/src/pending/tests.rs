@@ -243,7 +243,7 @@ fn nothing_is_taken_that_the_budget_has_no_commit_for() {
 
 /// Loads of one table that always has something, and of others that hardly ever do.
 #[test]
-fn a_hot_table_waits_for_everybody_who_waited_for_a_whole_flush_age() {
+fn a_hot_table_goes_first_and_then_only_after_those_who_waited() {
     let start = Instant::now();
     let due = start + Duration::from_secs(60);
     let mut pending = pending((0..5).map(|n| unshared("hot", &n.to_string(), start)).collect());

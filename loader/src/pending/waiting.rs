@@ -23,6 +23,9 @@ const QUIET_PARTS: usize = 500;
 const QUIET_BYTES: u64 = 256 << 20;
 const QUIET_TEXT: usize = 2 << 20;
 
+/// How much more the wait of a full batch counts than that of hardly anything.
+const FULL_WEIGHT: f64 = 4.0;
+
 /// Below this `flush_age` all tables are as urgent as one another.
 const FLUSH_AGE_MIN: Duration = Duration::from_secs(1);
 
@@ -108,16 +111,17 @@ impl<D> Waiting<D> {
         flush.into_iter().chain(suspect).min()
     }
 
-    /// What goes first of all that is due: the longest wait, in units of `flush_age`, and the largest batch, which
-    /// counts at most as much as one `flush_age` of waiting. The wait begins anew with each turn, so whoever has had
-    /// a turn stands behind everybody who has waited for a whole `flush_age`, however much it brings.
+    /// What goes first of all that is due: the longest wait, in units of `flush_age`, where a full batch's wait counts
+    /// up to [`FULL_WEIGHT`] times. The wait begins anew with each turn, so a hot table has more turns than a quiet
+    /// one, and passes it again only when that has waited a third longer.
     pub(super) fn urgency(&self, now: Instant, settings: &TableSettings) -> f64 {
         let waited = |since: Instant| {
             let since = self.last_turn.map_or(since, |turn| turn.max(since));
             now.duration_since(since).as_secs_f64() / settings.flush_age.max(FLUSH_AGE_MIN).as_secs_f64()
         };
-        let requests = self.requests.front().map(|one| waited(one.received) + self.fullness(settings));
-        let suspect = self.suspects.front().filter(|(from, _)| *from <= now).map(|(from, _)| waited(*from) + 1.0);
+        let weight = 1.0 + (FULL_WEIGHT - 1.0) * self.fullness(settings);
+        let requests = self.requests.front().map(|one| weight * waited(one.received));
+        let suspect = self.suspects.front().filter(|(from, _)| *from <= now).map(|(from, _)| waited(*from));
         requests.unwrap_or(0.0).max(suspect.unwrap_or(0.0))
     }
 
