@@ -299,6 +299,11 @@ impl Run {
         let aged = self.pending.drain_received_before(before);
         if !aged.is_empty() {
             tracing::warn!(requests = aged.len(), "requests were held for too long: they are deferred");
+            for Held { request, .. } in &aged {
+                if let Some(table) = self.tables.get_mut(&request.event) {
+                    table.forget(request);
+                }
+            }
             self.defer(
                 aged.into_iter().map(|one| (defer::seal_key(&self.loader, &one.request), one.delivery)).collect(),
             );
@@ -324,7 +329,7 @@ impl Run {
         }
     }
 
-    fn table_is_over(&mut self, worked: Worked) {
+    fn table_is_over(&mut self, mut worked: Worked) {
         self.summary.loads += worked.loads;
         self.summary.rows += worked.rows;
         let (now, event) = (Instant::now(), worked.table.event.clone());
@@ -333,6 +338,8 @@ impl Run {
             let alone = worked.alone.into_iter().map(|(held, _)| (now, held)).collect();
             self.pending.put_back(&event, Left { again: worked.again, alone, not_before: None, may_share });
             self.stop(&event, why, now);
+            // Its requests are given up, culprits too: one that never comes back must not keep the table stopped.
+            worked.table.forget_all();
         } else {
             if may_share
                 && !worked.table.has_suspects()

@@ -48,9 +48,14 @@ impl Table {
         *tries
     }
 
-    /// The request has its fate: its failures no longer count.
+    /// The request has its fate, and with it every earlier generation of its source: their failures no longer count.
     pub(crate) fn forget(&mut self, request: &LoadRequest) {
-        self.tries.remove(&(request.source_id.clone(), request.generation));
+        self.tries.retain(|(source, generation), _| *source != request.source_id || *generation > request.generation);
+    }
+
+    /// None of its requests is held any more: they may come back another way, to another loader, or never.
+    pub(crate) fn forget_all(&mut self) {
+        self.tries.clear();
     }
 
     /// Whether a request that failed alone is still without its fate.
@@ -74,5 +79,25 @@ mod tests {
         table.forget(&b);
         assert!(!table.has_suspects());
         assert_eq!(table.failed_alone(&a), 1);
+    }
+
+    #[test]
+    fn a_fate_counts_for_earlier_generations_and_not_for_later_ones() {
+        let generations = [0, 1, 2].map(|n| held("a", n, 1).request);
+        let mut table = Table::new(generations[0].event.clone());
+        for request in &generations {
+            table.failed_alone(request);
+        }
+        table.forget(&generations[1]);
+        assert_eq!(generations.map(|request| table.failed_alone(&request)), [1, 1, 2]);
+    }
+
+    #[test]
+    fn a_table_that_gave_up_its_requests_has_no_suspects() {
+        let a = held("a", 0, 1).request;
+        let mut table = Table::new(a.event.clone());
+        table.failed_alone(&a);
+        table.forget_all();
+        assert!(!table.has_suspects());
     }
 }
