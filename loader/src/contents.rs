@@ -67,11 +67,21 @@ fn from_seal(key: &str, seal: Seal, request: &LoadRequest) -> Result<Contents<'s
 mod tests {
     use super::*;
     use crate::batch::tests::held;
+    use crate::load::{Blame, LoadFailure};
     use crate::mapping::tests::sketch;
+    use crate::verdict::Class;
     use common::seal::Counts;
     use common::sketch::Types;
     use common::source::SourceObject;
     use time::macros::datetime;
+
+    #[test]
+    fn a_seal_of_a_newer_router_stops_the_table_and_never_condemns_its_request() {
+        let too_new = ContentsError::Unusable(SealError::TooNew { key: "k".into(), version: 99 });
+        let LoadFailure { class, blame, what } = too_new.into();
+        assert_eq!((class, blame), (Class::Configuration, Blame::Table));
+        assert!(what.contains("upgrade it"), "{what}");
+    }
 
     #[test]
     fn a_seal_lends_its_contents_only_to_the_request_it_describes() {

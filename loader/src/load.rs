@@ -22,7 +22,7 @@ use crate::verdict::{self, Class};
 use crate::warehouse::WarehouseError;
 use common::event_name::EventName;
 use common::load_request::LoadRequest;
-use common::seal::Part;
+use common::seal::{Part, SealError};
 use common::sketch::SketchNode;
 use common::telemetry::chain;
 use std::sync::Arc;
@@ -375,6 +375,10 @@ impl From<ContentsError> for LoadFailure {
     fn from(error: ContentsError) -> Self {
         match &error {
             ContentsError::Unreadable(cause) => Self::aws(cause, Blame::Batch),
+            // Nothing is wrong with it: it waits for a newer loader, as long as that takes.
+            ContentsError::Unusable(SealError::TooNew { .. }) => {
+                Self { class: Class::Configuration, blame: Blame::Table, what: chain(&error) }
+            }
             _ => Self { class: Class::Unknown, blame: Blame::Batch, what: chain(&error) },
         }
     }
