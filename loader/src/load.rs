@@ -409,8 +409,10 @@ impl From<SplitError> for LoadFailure {
     fn from(error: SplitError) -> Self {
         match error {
             SplitError::Piece(error) => error.into(),
-            SplitError::Lacking(_) => Self { class: Class::Transient, blame: Blame::Table, what: chain(&error) },
-            SplitError::Unbalanced { .. } => Self { class: Class::Unknown, blame: Blame::Batch, what: chain(&error) },
+            // The mapping was grown by what it lacked, as often as that helps: some of these records have no place.
+            SplitError::Lacking(_) | SplitError::Unbalanced { .. } => {
+                Self { class: Class::Unknown, blame: Blame::Batch, what: chain(&error) }
+            }
         }
     }
 }

@@ -25,7 +25,13 @@ pub(crate) fn extend_known(
     // A person's column that takes a field is found by its name, and names are given in `extend` only.
     let found = extend(mapping, existing, parts, max_depth).into_iter().filter(is_known);
     let with_found = Mapping::new(mapping.columns().iter().cloned().chain(found));
-    let nodes: Vec<SketchNode> = parts.iter().map(|part| known(&with_found, part.node, &mut LeftOut::new())).collect();
+    // Fields without a column are left out. A misfit that nothing but its whole record can hold is not.
+    let needs_record = |part: &Seen<'_>| part.records == 0 && part.node.collapsed;
+    let pruned = |part: &Seen<'_>| SketchNode {
+        collapsed: needs_record(part),
+        ..known(&with_found, part.node, &mut LeftOut::new())
+    };
+    let nodes: Vec<SketchNode> = parts.iter().map(pruned).collect();
     let seen: Vec<Seen<'_>> =
         parts.iter().zip(&nodes).map(|(part, node)| Seen { records: part.records, node }).collect();
     extend(mapping, existing, &seen, max_depth)
@@ -76,6 +82,7 @@ impl Pruner<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mapping::RECORD_COLUMN;
     use crate::mapping::choice::choose;
     use crate::mapping::kind::Kind;
     use crate::mapping::tests::{column, sketch, variant};
@@ -122,6 +129,18 @@ mod tests {
         assert_eq!(left_out(&mapping, &text), Vec::<String>::new());
         let expected = [("a__varchar".to_owned(), Kind::Varchar, 256), ("o__boolean".to_owned(), Kind::Boolean, 0)];
         assert_eq!(rows(&mapping, &Existing::new(), &text), expected);
+    }
+
+    #[test]
+    fn records_that_load_whole_only_get_their_column_and_hidden_fields_do_not() {
+        let mapping = Mapping::new([column("a", "a", Kind::Bigint)]);
+        let node = SketchNode { collapsed: true, ..sketch(&[]) };
+        let wanted = |records| {
+            let rows = extend_known(&mapping, &Existing::new(), &[Seen { records, node: &node }], 3);
+            rows.into_iter().map(|row| row.name).collect::<Vec<_>>()
+        };
+        assert_eq!(wanted(0), [RECORD_COLUMN], "misfits, found in the records");
+        assert_eq!(wanted(9), [""; 0], "a sketch of more keys than it tells");
     }
 
     #[test]

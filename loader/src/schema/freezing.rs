@@ -22,10 +22,14 @@ impl Schema {
         // Names that are given stay given, also where the column could not be made.
         let refused = self.refused.iter().flat_map(|refused| &refused.columns);
         existing.extend(refused.map(|column| (column.name.clone(), (None, 0))).collect::<Existing>());
-        match self.is_frozen(rules.evolve) {
+        let mut rows = match self.is_frozen(rules.evolve) {
             true => extend_known(&self.mapping, &existing, parts, rules.max_depth),
             false => extend(&self.mapping, &existing, parts, rules.max_depth),
-        }
+        };
+        // The column for whole records has one name only: where it was refused, it is not committed again at each try.
+        let is_refused = |row: &Column| self.refused.iter().any(|refused| refused.columns.contains(row));
+        rows.retain(|row| !(row.path.is_empty() && is_refused(row)));
+        rows
     }
 
     /// Whether the table keeps the columns it has. One that is not there yet gets those of its first load.

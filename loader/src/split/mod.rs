@@ -56,7 +56,10 @@ struct Load {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SplitError {
     /// What only the records tell: the mapping could hold more of them. To be grown by this sketch, of misfits alone.
-    #[error("the mapping has no column for some values of the records")]
+    #[error(
+        "the table has no column for some values of the records, and none for whole records (_record SUPER) could be made: \
+         let the loader ALTER the table, or add that column"
+    )]
     Lacking(Box<SketchNode>),
     #[error(transparent)]
     Piece(#[from] PieceError),
