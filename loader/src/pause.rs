@@ -1,5 +1,6 @@
 //! How long everything waits that is tried again. Pure.
 
+use crate::verdict::Class;
 use std::time::Duration;
 
 /// Returned requests are looked at again at least this often.
@@ -12,9 +13,11 @@ pub(crate) fn backoff(waits: u32, jitter: f64) -> Duration {
     base + base.mul_f64(jitter / 2.0)
 }
 
-/// The pause before a request that failed alone is tried again: 5 s, 15 s, 45 s … 15 min.
-pub(crate) fn alone(tries: u32) -> Duration {
-    Duration::from_secs(5 * 3u64.pow(tries.saturating_sub(1).min(5))).min(Duration::from_secs(900))
+/// The pause before a request that failed alone is tried again: 5 s, 15 s, 45 s … 15 min. Where nobody knows what the
+/// failure means, 1 min, 5 min, 15 min: an incident of minutes must not set aside whatever is loaded meanwhile.
+pub(crate) fn alone(class: Class, tries: u32) -> Duration {
+    let (first, factor) = if class == Class::Unknown { (60, 5u64) } else { (5, 3) };
+    Duration::from_secs(first * factor.pow(tries.saturating_sub(1).min(5))).min(Duration::from_secs(900))
 }
 
 /// How long a request stays away that cannot be held now. Grows with every receive, because receives are
@@ -32,7 +35,8 @@ mod tests {
         let seconds: Vec<u64> = [1, 2, 3, 7, 50].map(|n| backoff(n, 0.0).as_secs()).into();
         assert_eq!(seconds, [1, 2, 4, 60, 60]);
         assert_eq!(backoff(1, 1.0), Duration::from_millis(1500));
-        assert_eq!([1, 2, 3, 20].map(|n| alone(n).as_secs()), [5, 15, 45, 900]);
+        assert_eq!([1, 2, 3, 20].map(|n| alone(Class::Data, n).as_secs()), [5, 15, 45, 900]);
+        assert_eq!([1, 2, 3, 20].map(|n| alone(Class::Unknown, n).as_secs()), [60, 300, 900, 900]);
     }
 
     #[test]

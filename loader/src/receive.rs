@@ -353,7 +353,7 @@ impl Run {
             }
             let waits = worked.table.waits;
             let not_before = (waits > 0).then(|| now + pause::backoff(waits, jitter()));
-            let alone = worked.alone.into_iter().map(|(held, tries)| (now + pause::alone(tries), held)).collect();
+            let alone = worked.alone.into_iter().map(|(held, pause)| (now + pause, held)).collect();
             self.pending.put_back(&event, Left { again: worked.again, alone, not_before, may_share });
         }
         self.tables.insert(event, worked.table);

@@ -27,7 +27,7 @@ pub(crate) enum Class {
 }
 
 /// Lower-case pieces of messages, as public sources record them.
-const TRANSIENT: [&str; 25] = [
+const TRANSIENT: [&str; 38] = [
     "serializable isolation violation",
     "could not serialize access",
     "conflict with concurrent transaction",
@@ -53,6 +53,19 @@ const TRANSIENT: [&str; 25] = [
     "reduce your request rate",
     "service unavailable",
     "rate exceeded",
+    "status 500",
+    "status 502",
+    "status 503",
+    "status 504",
+    "error internalerror",
+    "we encountered an internal error",
+    "error requesttimeout",
+    "error expiredtoken",
+    "server closed the connection",
+    "terminating connection",
+    "connection to server was lost",
+    "connection closed",
+    "broken pipe",
 ];
 
 /// Redshift does not say who cancelled: `statement_timeout`, a queue's rule or a person.

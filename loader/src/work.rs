@@ -7,6 +7,7 @@ use crate::Loader;
 use crate::batch::{Held, Member, halves, members, new_name};
 use crate::contents;
 use crate::load::{Attempt, Blame, LoadFailure, load};
+use crate::pause;
 use crate::settle;
 use crate::sql::ask;
 use crate::sql::bookkeeping::insert_failed;
@@ -15,6 +16,7 @@ use crate::table::Table;
 use crate::verdict::Class;
 use common::load_request::{LoadRequest, PartsSource};
 use common::queue::{Delivery, Fate};
+use std::time::Duration;
 
 /// Guard failures in a row after which a batch waits: the ledger should have told why by then.
 const ASK_AGAIN_MAX: u32 = 2;
@@ -29,8 +31,8 @@ pub(crate) struct Worked {
     pub(crate) done: usize,
     /// To wait again, all together.
     pub(crate) again: Vec<Held<Delivery>>,
-    /// Each to be tried again alone, after its failures so far.
-    pub(crate) alone: Vec<(Vec<Held<Delivery>>, u32)>,
+    /// Each to be tried again alone, after its pause.
+    pub(crate) alone: Vec<(Vec<Held<Delivery>>, Duration)>,
     /// Why the table stops, if it does; what of it is left is in `again`.
     pub(crate) stop: Option<String>,
 }
@@ -110,7 +112,8 @@ pub(crate) async fn work(loader: &Loader, mut table: Table, held: Vec<Held<Deliv
                     why = failure.what,
                     "a request failed alone"
                 );
-                worked.alone.extend(batch.pop().map(|member| (member.into_held(), tries)));
+                let pause = pause::alone(failure.class, tries);
+                worked.alone.extend(batch.pop().map(|member| (member.into_held(), pause)));
             }
             Step::SetAside => match batch.pop() {
                 Some(member) => set_aside(loader, &mut worked, member, tries, &failure).await,
@@ -193,7 +196,7 @@ async fn set_aside(loader: &Loader, worked: &mut Worked, member: Member<Delivery
         }
         Err(error) => {
             tracing::warn!(event = event.as_str(), %error, "could not record a failed request; it is tried again");
-            worked.alone.push((member.into_held(), tries));
+            worked.alone.push((member.into_held(), pause::alone(failure.class, tries)));
         }
     }
 }
