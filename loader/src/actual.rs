@@ -11,6 +11,9 @@ use std::collections::BTreeMap;
 /// The longest VARCHAR; number text needs it.
 const LONGEST: u32 = 65_535;
 
+/// A source id is so many hex digits.
+const SOURCE_ID_BYTES: u32 = 32;
+
 /// What exists of one event.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Actual {
@@ -26,6 +29,14 @@ struct ActualColumn {
     data_type: String,
     kind: Option<Kind>,
     size: u32,
+}
+
+/// A system column of another type: every record would be refused, or come from nowhere.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct UnlikeSystem {
+    pub(crate) column: &'static str,
+    /// The type it really has.
+    pub(crate) found: String,
 }
 
 /// A mapped column that would not hold its values unchanged: a person made it anew, or before us.
@@ -99,6 +110,21 @@ impl Actual {
         mapping.columns().iter().find_map(|column| {
             let found = self.columns.get(&column.name)?;
             (found.kind != Some(stored_kind(column))).then_some(Unlike { column, data_type: &found.data_type })
+        })
+    }
+
+    /// The first system column, of those that are there, that does not take what is loaded into it.
+    pub(crate) fn unlike_system(&self) -> Option<UnlikeSystem> {
+        SYSTEM_COLUMNS.into_iter().find_map(|column| {
+            let ActualColumn { data_type, size, .. } = self.columns.get(column)?;
+            let (is_like, found) = match column {
+                "_source" => {
+                    (data_type == "character varying" && *size >= SOURCE_ID_BYTES, format!("{data_type}({size})"))
+                }
+                "_line" => (data_type == "bigint", data_type.clone()),
+                _ => (data_type == "timestamp without time zone", data_type.clone()),
+            };
+            (!is_like).then_some(UnlikeSystem { column, found })
         })
     }
 
@@ -197,6 +223,23 @@ mod tests {
         let mapping = Mapping::new([column("n", "n", Kind::Number), column("d", "d", Kind::Double)]);
         let expected = Unlike { column: &mapping.columns()[1], data_type: "numeric" };
         assert_eq!(actual.unlike(&mapping), Some(expected));
+    }
+
+    #[test]
+    fn a_system_column_of_another_type_is_noticed() {
+        let unlike = |name: &str, data_type: &str, size: Option<&str>| {
+            let actual = Actual::new(&event(), &[row("x", name, data_type, size)]).expect("reads");
+            actual.unlike_system().map(|UnlikeSystem { column, found }| (column, found))
+        };
+        assert_eq!(unlike("_source", "character varying", Some("256")), None);
+        assert_eq!(unlike("_line", "bigint", None), None);
+        assert_eq!(unlike("_loaded_at", "timestamp without time zone", None), None);
+        assert_eq!(unlike("other", "character varying", Some("1")), None);
+        let short = ("_source", "character varying(16)".to_owned());
+        assert_eq!(unlike("_source", "character varying", Some("16")), Some(short));
+        assert_eq!(unlike("_line", "character varying", Some("32")), Some(("_line", "character varying".to_owned())));
+        let zoned = "timestamp with time zone";
+        assert_eq!(unlike("_loaded_at", zoned, None), Some(("_loaded_at", zoned.to_owned())));
     }
 
     #[test]

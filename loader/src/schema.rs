@@ -8,7 +8,7 @@ mod freezing;
 
 pub(crate) use foresight::Outlook;
 
-use crate::actual::{Actual, Missing, Unlike};
+use crate::actual::{Actual, Missing, Unlike, UnlikeSystem};
 use crate::batch::new_name;
 use crate::bookkeeping;
 use crate::mapping::extend::Seen;
@@ -242,6 +242,10 @@ impl Schema {
 
     /// A column of another type could take values and alter them.
     fn check_types(&self, names: &Names, event: &EventName) -> Result<(), SchemaError> {
+        if let Some(UnlikeSystem { column, found }) = self.actual.unlike_system() {
+            let (table, wanted) = (names.event_table(event), ddl::system_type(column).to_owned());
+            return Err(SchemaError::Unlike { table, column: column.to_owned(), found, wanted });
+        }
         let Some(Unlike { column, data_type }) = self.actual.unlike(&self.mapping) else { return Ok(()) };
         let (table, column, wanted) = (names.event_table(event), column.name.clone(), ddl::column_type(column));
         Err(SchemaError::Unlike { table, column, found: data_type.to_owned(), wanted })

@@ -9,6 +9,9 @@ use common::sketch::{SketchNode, Types};
 
 const RULES: Rules = Rules { evolve: Evolve::Add, max_depth: 3 };
 
+const SYSTEM: [(&str, &str); 3] =
+    [("_source", "character varying"), ("_line", "bigint"), ("_loaded_at", "timestamp without time zone")];
+
 fn event() -> EventName {
     EventName::of_type("x")
 }
@@ -20,11 +23,9 @@ fn seen(node: &SketchNode) -> [Seen<'_>; 1] {
 /// The table has these columns, each BIGINT, beside the system's.
 fn shown(columns: &[&str]) -> String {
     let text = |text: &str| format!(r#"{{"stringValue":"{text}"}}"#);
-    let row = |name: &&str, data_type: &str| {
-        format!(r#"[{},{},{},{{"isNull":true}}]"#, text("x"), text(name), text(data_type))
-    };
-    let system = [("_source", "character varying"), ("_line", "bigint"), ("_loaded_at", "timestamp")];
-    let rows = system.iter().map(|(name, data_type)| row(name, data_type));
+    let row =
+        |name: &&str, data_type: &str| format!(r#"[{},{},{},{}]"#, text("x"), text(name), text(data_type), text("32"));
+    let rows = SYSTEM.iter().map(|(name, data_type)| row(name, data_type));
     let rows: Vec<String> = rows.chain(columns.iter().map(|name| row(name, "bigint"))).collect();
     format!(r#"{{"Records":[{}]}}"#, rows.join(","))
 }
@@ -45,10 +46,10 @@ fn refuses() -> [Answer; 2] {
 
 /// A table of somebody else's with the mapped column `a`.
 fn schema(columns: &[&str]) -> Schema {
-    let row = |name: &&str| -> Row {
-        [Some("x"), Some(*name), Some("bigint"), None].map(|text| text.map(str::to_owned)).to_vec()
+    let row = |(name, data_type): (&str, &str)| -> Row {
+        ["x", name, data_type, "32"].map(|text| Some(text.to_owned())).to_vec()
     };
-    let rows: Vec<Row> = ["_source", "_line", "_loaded_at"].iter().chain(columns).map(row).collect();
+    let rows: Vec<Row> = SYSTEM.into_iter().chain(columns.iter().map(|name| (*name, "bigint"))).map(row).collect();
     let actual = Actual::new(&event(), &rows).unwrap();
     Schema { version: 1, mapping: Mapping::new([column("a", "a", Kind::Bigint)]), actual, refused: None }
 }

@@ -111,12 +111,16 @@ pub(crate) fn widen_column(names: &Names, event: &EventName, column: &Column) ->
 }
 
 fn system_column(name: &'static str) -> String {
-    let kind = match name {
+    format!("{} {}", identifier(name), system_type(name))
+}
+
+/// As Redshift spells a system column's type, with its default.
+pub(crate) fn system_type(name: &str) -> &'static str {
+    match name {
         "_source" => "VARCHAR(32)",
         "_line" => "BIGINT",
         _ => "TIMESTAMP DEFAULT SYSDATE",
-    };
-    format!("{} {kind}", identifier(name))
+    }
 }
 
 fn definition(column: &Column) -> String {
