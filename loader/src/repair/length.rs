@@ -10,6 +10,7 @@ use crate::mapping::Column;
 use crate::mapping::extend::Seen;
 use crate::mapping::kind::Kind;
 use crate::pieces;
+use crate::record::Record;
 use crate::schema::{Rules, Schema};
 use crate::split::restored;
 use common::event_name::EventName;
@@ -76,8 +77,9 @@ async fn outgrown_of<'a>(
         let mut found = Vec::new();
         while let Some((at, line)) = lines.next_line()? {
             let Some(column) = columns.get(&at) else { continue };
-            let record = serde_json::from_slice(&restored(line)?).unwrap_or_default();
-            found.extend(string_bytes(&record, &column.path).map(|bytes| (at, column.clone(), bytes)));
+            let restored = restored(line)?;
+            let bytes = string_bytes(&Record::read(&restored)?, &column.path);
+            found.extend(bytes.map(|bytes| (at, column.clone(), bytes)));
         }
         Ok(found)
     });

@@ -1,26 +1,32 @@
 //! What a refused line says of itself: the record as its source holds it, its line there, the length of a string. Pure.
 
+use crate::mapping::LINEAGE_KEY;
+use crate::record::{Record, Value};
 use crate::split::restored;
-use serde_json::Value;
+use common::sketch::Types;
 use std::borrow::Cow;
-
-/// What the router puts in front of a record's own members.
-const LINEAGE: &[u8] = br#"{"_lr":"#;
 
 /// The record without lineage, and the line that its lineage names. A line that has none is the record itself.
 pub(super) fn without_lineage(line: &[u8]) -> (Cow<'_, [u8]>, Option<u64>) {
-    let (Some(lineage), Ok(record)) = (lineage(line), restored(line)) else { return (Cow::Borrowed(line), None) };
-    (Cow::Owned(record), lineage.get("l").and_then(Value::as_u64))
+    let (Some(number), Ok(record)) = (line_number(line), restored(line)) else { return (Cow::Borrowed(line), None) };
+    (Cow::Owned(record), number)
 }
 
-fn lineage(line: &[u8]) -> Option<Value> {
-    let member = line.strip_prefix(LINEAGE)?;
-    serde_json::Deserializer::from_slice(member).into_iter::<Value>().next()?.ok()
+/// The line that the lineage names; `None` where there is no lineage.
+fn line_number(line: &[u8]) -> Option<Option<u64>> {
+    let record = Record::read(line).ok()?;
+    let (_, lineage) = record.root.keys.first().filter(|(key, _)| key == LINEAGE_KEY)?;
+    let number = lineage.keys.iter().find(|(key, _)| key == "l");
+    Some(number.and_then(|(_, number)| std::str::from_utf8(number.text).ok()?.parse().ok()))
 }
 
 /// Decoded bytes of the string at this path, if there is one.
-pub(super) fn string_bytes(record: &Value, path: &[String]) -> Option<usize> {
-    Some(path.iter().try_fold(record, |value, key| value.get(key))?.as_str()?.len())
+pub(super) fn string_bytes(record: &Record<'_>, path: &[String]) -> Option<usize> {
+    let mut value: &Value<'_> = &record.root;
+    for key in path {
+        value = value.keys.iter().find(|(name, _)| name == key).map(|(_, value)| value)?;
+    }
+    value.types.within(Types::STRING | Types::TIMESTAMP).then_some(value.max_bytes as usize)
 }
 
 #[cfg(test)]
@@ -38,6 +44,7 @@ mod tests {
             (r#"{"_lr":{"s":"ab","l":7}, "n": 1.10e+02 }"#, r#"{ "n": 1.10e+02 }"#, Some(7)),
             (r#"{"_lr":{"s":"ab","l":18446744073709551615} }"#, "{ }", Some(u64::MAX)),
             (r#"{"_lr":{"s":"ab","l":3,"m":{"}":"\"}"}},"a":{"_lr":1}}"#, r#"{"a":{"_lr":1}}"#, Some(3)),
+            (r#"{"_lr":{"s":"ab","l":4,"m":{"n":1e400}},"n":1e400}"#, r#"{"n":1e400}"#, Some(4)),
             (r#"{"n":1}"#, r#"{"n":1}"#, None),
             (r#"{"_lr":{"s":"ab","l":7"#, r#"{"_lr":{"s":"ab","l":7"#, None),
         ] {
@@ -47,9 +54,13 @@ mod tests {
 
     #[test]
     fn lengths_are_of_decoded_strings() {
-        let record = serde_json::json!({"a": {"b": "\u{e9}|\""}, "n": 12});
+        let deep = format!("{}{}", "[".repeat(300), "]".repeat(300));
+        let line =
+            format!(r#"{{"a":{{"b":"\u00e9|\""}},"n":12,"huge":1e400,"deep":{deep},"t":"2025-06-01T09:00:00Z"}}"#);
+        let record = Record::read(line.as_bytes()).expect("a record, whatever else it holds");
         let bytes =
             |path: &[&str]| string_bytes(&record, &path.iter().map(|key| (*key).to_owned()).collect::<Vec<_>>());
         assert_eq!([bytes(&["a", "b"]), bytes(&["n"]), bytes(&["a"]), bytes(&["x", "b"])], [Some(4), None, None, None]);
+        assert_eq!(bytes(&["t"]), Some(20));
     }
 }
