@@ -84,8 +84,7 @@ impl<'a> Check<'a> {
         if !is_refused(any)? {
             return Ok(Refused::new());
         }
-        let ids = warehouse.rows_of(asked).await?;
-        let Some(query_id) = ids.first().and_then(|row| number(row, 0).ok()) else { return Ok(Refused::new()) };
+        let Some(query_id) = self.copy_id(asked).await? else { return Ok(Refused::new()) };
         for pause in LOOK_AGAIN_MILLIS {
             tokio::time::sleep(Duration::from_millis(pause)).await;
             match warehouse.query("load errors", &check::refused_by(query_id, REFUSED_MAX)).await {
@@ -106,6 +105,19 @@ impl<'a> Check<'a> {
             }
         }
         Ok(Refused::new())
+    }
+
+    /// The query that the last COPY was, if that could be asked: without it, refused records are searched for.
+    async fn copy_id(&self, asked: &Ended) -> Result<Option<i64>, LoadFailure> {
+        if let Some(Failure { message, .. }) = &asked.failure {
+            tracing::debug!(event = self.event.as_str(), why = message, "could not ask which query the last COPY was");
+            return Ok(None);
+        }
+        match self.loader.warehouse.rows_of(asked).await {
+            Ok(rows) => Ok(rows.first().and_then(|row| number(row, 0).ok())),
+            Err(error) if error.class() == Class::Transient => Err(error.into()),
+            Err(_) => Ok(None),
+        }
     }
 
     /// Whether COPY refuses something of each of these sets of parts.
