@@ -5,8 +5,8 @@
 //! at about the same time share a load.
 //!
 //! Bounds: [`HELD_MAX`] requests and [`HELD_MAX_BYTES`] of message text per lane over all tables; of one table and
-//! lane twice `flush_parts` requests, and text for little more than one load. What is handed out is at most `workers`
-//! times 16 MiB of text.
+//! lane twice `flush_parts` requests and an eighth of the lane's text, and [`waiting::TABLE_MIN`] requests while it has to
+//! wait. What is handed out is at most `workers` times 16 MiB of text.
 
 mod table;
 mod waiting;

@@ -67,6 +67,8 @@ pub(crate) async fn work(loader: &Loader, mut table: Table, held: Vec<Held<Deliv
             asked_again = 0;
             continue;
         };
+        // What is too large was never submitted: its commit is still to be had.
+        has_commit = failure.class == Class::TooLarge;
         // A failure may come from what was remembered of the schema: never twice.
         let was_fresh = worked.table.is_fresh;
         worked.table.schema = None;

@@ -1,12 +1,16 @@
 //! One table: what waits in its two lanes, and which of them loads next. Pure.
 
-use super::Left;
 use super::waiting::Waiting;
+use super::{HELD_MAX_BYTES, Left};
 use crate::batch::Held;
 use crate::lanes::{PerLane, Turns};
 use common::load_request::Lane;
 use common::settings::TableSettings;
 use tokio::time::Instant;
+
+/// One table holds at most this part of its lane's message text: so many may wait for something at once, and the others
+/// still have room.
+const TEXT_SHARE: usize = 8;
 
 #[derive(Debug)]
 pub(super) struct Table<D> {
@@ -34,9 +38,10 @@ pub(super) struct Turn {
 
 impl<D> Table<D> {
     pub(super) fn new(settings: TableSettings) -> Self {
+        let waiting = |lane| Waiting::new(HELD_MAX_BYTES.get(lane) / TEXT_SHARE);
         Self {
             settings,
-            lanes: PerLane::new(Waiting::new(), Waiting::new()),
+            lanes: PerLane::new(waiting(Lane::Live), waiting(Lane::Backfill)),
             turns: Turns::default(),
             loading: None,
             not_before: None,
@@ -45,8 +50,9 @@ impl<D> Table<D> {
     }
 
     pub(super) fn accept(&mut self, one: Held<D>, lane: Lane) -> Result<(), Held<D>> {
+        let must_wait = self.not_before.is_some_and(|from| from > one.received);
         let waiting = self.lanes.get_mut(lane);
-        if waiting.is_crowded(&self.settings) {
+        if waiting.is_crowded(&self.settings) || (must_wait && waiting.has_enough_to_wait_with()) {
             return Err(one);
         }
         waiting.push(one);

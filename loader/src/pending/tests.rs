@@ -1,4 +1,4 @@
-use super::waiting::{BATCH_MAX_BYTES, TABLE_MIN};
+use super::waiting::{BATCH_MAX_BYTES, REPLACES_MAX, TABLE_MIN};
 use super::*;
 use crate::batch::tests::held;
 use common::load_request::{PartsSource, SealedParts};
@@ -174,11 +174,16 @@ fn too_much_text_stops_receiving_until_it_is_handed_out() {
 fn a_batch_takes_no_more_text_than_its_bound() {
     let start = Instant::now();
     let mut pending = pending(vec![]);
-    for source in ["a", "b", "c"] {
-        let one = Held { text_bytes: BATCH_MAX_BYTES / 2, ..at(source, start) };
-        assert_eq!(pending.accept(one, Lane::Live, settings).is_ok(), source != "c", "{source}");
+    let one = |source| Held { text_bytes: BATCH_MAX_BYTES / 2 - 1, ..at(source, start) };
+    for source in ["a", "b"] {
+        pending.accept(one(source), Lane::Live, settings).expect("room");
     }
-    assert_eq!(taken(&mut pending, start), 2);
+    let (event, again) = pending.take_one(start).expect("full");
+    for source in ["c", "d"] {
+        pending.accept(one(source), Lane::Live, settings).expect("room");
+    }
+    pending.put_back(&event, Left { again, ..Left::nothing() });
+    assert_eq!(taken(&mut pending, start), 3, "of four that wait together: over the bound by one at most");
 }
 
 #[test]
@@ -312,4 +317,52 @@ fn what_is_held_too_long_is_given_up_suspects_included() {
     assert_eq!(pending.drain_received_before(start).len(), 0);
     assert_eq!(pending.drain_received_before(late).len(), 2);
     assert_eq!(pending.held(), 1);
+}
+
+#[test]
+fn a_table_that_has_to_wait_leaves_the_room_to_others() {
+    let (start, event) = (Instant::now(), EventName::of_type("x"));
+    let roomy = |event: &EventName| TableSettings { flush_parts: 1_000, flush_bytes: 1 << 40, ..settings(event) };
+    let mut pending: Pending<u32> = Pending::new();
+    pending.accept(at("first", start), Lane::Live, roomy).expect("room");
+    pending.flush(Lane::Live, start);
+    let (_, held) = pending.take_one(start).expect("due");
+    let until = start + Duration::from_secs(60);
+    pending.put_back(&event, Left { again: held, not_before: Some(until), ..Left::nothing() });
+    let accepted = |pending: &mut Pending<u32>, now| {
+        (0..2 * TABLE_MIN).filter(|n| pending.accept(at(&n.to_string(), now), Lane::Live, roomy).is_ok()).count()
+    };
+    assert_eq!(accepted(&mut pending, start), TABLE_MIN - 1);
+    assert!(pending.accept(of("y", "0", start), Lane::Live, roomy).is_ok(), "another table");
+    assert_eq!(accepted(&mut pending, until), 2 * TABLE_MIN, "the wait is over");
+}
+
+#[test]
+fn one_table_holds_no_more_than_an_eighth_of_its_lanes_text() {
+    let start = Instant::now();
+    for lane in [Lane::Live, Lane::Backfill] {
+        let mut pending: Pending<u32> = Pending::new();
+        let roomy = |event: &EventName| TableSettings { flush_parts: 5_000, flush_bytes: 1 << 40, ..settings(event) };
+        let text_bytes = HELD_MAX_BYTES.get(lane) / 80;
+        let accepted = (0..80)
+            .filter(|n: &u32| pending.accept(Held { text_bytes, ..at(&n.to_string(), start) }, lane, roomy).is_ok());
+        assert_eq!(accepted.count(), 11, "{lane:?}: as much as is over the bound by one at most");
+        assert!(pending.take(start).is_some(), "full, so it is due at once");
+    }
+}
+
+#[test]
+fn a_load_has_no_more_replaces_than_its_transaction_has_statements_for() {
+    let start = Instant::now();
+    let roomy = |event: &EventName| TableSettings { flush_parts: 500, flush_bytes: 1 << 40, ..settings(event) };
+    let mut pending: Pending<u32> = Pending::new();
+    for n in 0..40 {
+        pending.accept(unshared("x", &n.to_string(), start), Lane::Live, roomy).expect("room");
+    }
+    pending.accept(of("x", "plain", start), Lane::Live, roomy).expect("room");
+    pending.flush(Lane::Live, start);
+    let event = EventName::of_type("x");
+    assert_eq!(taken(&mut pending, start), REPLACES_MAX);
+    pending.put_back(&event, Left::nothing());
+    assert_eq!(taken(&mut pending, start), 40 - REPLACES_MAX + 1);
 }

@@ -29,8 +29,13 @@ const FULL_WEIGHT: f64 = 4.0;
 /// Below this `flush_age` all tables are as urgent as one another.
 const FLUSH_AGE_MIN: Duration = Duration::from_secs(1);
 
+/// Requests of a generation above 0 in one load: a DELETE each, of the 40 statements that a batch of the Data API takes.
+pub(super) const REPLACES_MAX: usize = 24;
+
 #[derive(Debug)]
 pub(super) struct Waiting<D> {
+    /// Message text that makes it full, and that it holds no more of.
+    text_max: usize,
     requests: VecDeque<Held<D>>,
     size: Size,
     /// Requests that failed alone: each is tried alone again.
@@ -74,8 +79,9 @@ impl Size {
 }
 
 impl<D> Waiting<D> {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(text_max: usize) -> Self {
         Self {
+            text_max,
             requests: VecDeque::new(),
             size: Size::default(),
             suspects: VecDeque::new(),
@@ -92,7 +98,12 @@ impl<D> Waiting<D> {
     /// Whether further requests had better wait in their queue.
     pub(super) fn is_crowded(&self, settings: &TableSettings) -> bool {
         let most = settings.flush_parts.saturating_mul(2).clamp(TABLE_MIN, TABLE_MAX);
-        self.requests.len() >= most || self.size.text >= BATCH_MAX_BYTES
+        self.requests.len() >= most || self.size.text >= self.text_max
+    }
+
+    /// Whether it holds enough of a table that cannot load now: others' requests need the room.
+    pub(super) fn has_enough_to_wait_with(&self) -> bool {
+        self.requests.len() >= TABLE_MIN
     }
 
     pub(super) fn is_due(&self, now: Instant, flushed: Option<Instant>, settings: &TableSettings) -> bool {
@@ -128,14 +139,14 @@ impl<D> Waiting<D> {
     fn fullness(&self, settings: &TableSettings) -> f64 {
         let parts = self.size.parts as f64 / settings.flush_parts as f64;
         let bytes = self.size.bytes as f64 / settings.flush_bytes as f64;
-        let text = self.size.text as f64 / BATCH_MAX_BYTES as f64;
+        let text = self.size.text as f64 / self.text_max as f64;
         parts.max(bytes).max(text).min(1.0)
     }
 
     fn is_full(&self, settings: &TableSettings) -> bool {
         self.size.parts >= settings.flush_parts
             || self.size.bytes >= settings.flush_bytes
-            || self.size.text >= BATCH_MAX_BYTES
+            || self.size.text >= self.text_max
     }
 
     /// Whether all that waits is little enough to share a transaction with other tables.
@@ -164,10 +175,12 @@ impl<D> Waiting<D> {
         self.innocents_first = false;
         let mut batch = Size::default();
         let fitting = self.requests.iter().take(BATCH_MAX).take_while(|one| {
+            let size = Size::of(one);
             let fits = batch.parts < settings.flush_parts
                 && batch.bytes < settings.flush_bytes
-                && batch.text < BATCH_MAX_BYTES;
-            batch.add(Size::of(one));
+                && batch.text < BATCH_MAX_BYTES
+                && batch.replaces + size.replaces <= REPLACES_MAX;
+            batch.add(size);
             fits
         });
         let count = fitting.count();
