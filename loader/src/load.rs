@@ -287,8 +287,10 @@ pub(crate) async fn commit(loader: &Loader, batch: &str, tables: Vec<TablePlan<'
     let Err(error) = warehouse.batch(batch, transaction.statements.clone()).await else { return Ok(()) };
     if matches!(error, WarehouseError::Unanswered { .. }) {
         // Nothing of this batch is submitted again while a statement of its name may still commit. Where that
-        // cannot be told, the guard stands in: whoever loads these sources next finds out.
-        loader.shutdown.run_until_cancelled(warehouse.wait_for_named(batch, timeout)).await;
+        // cannot be told, the guard stands in: whoever loads these sources next finds out. The time limit is each
+        // statement's, and COPYs are what takes time.
+        let limit = timeout * u32::try_from(transaction.copies().max(1)).unwrap_or(u32::MAX);
+        loader.shutdown.run_until_cancelled(warehouse.wait_for_named(batch, limit)).await;
     }
     let failure = LoadFailure::of_transaction(&transaction, &error);
     let entry = match &error {

@@ -29,8 +29,8 @@ const HELD_MAX: PerLane<usize> = PerLane::new(20_000, 5_000);
 /// Message text held over all tables. A parsed sketch takes several times its text.
 const HELD_MAX_BYTES: PerLane<usize> = PerLane::new(64 << 20, 16 << 20);
 
-/// Most tables in one transaction: six statements for each and three for all are 39 of the 40 that one batch of the
-/// Data API may have.
+/// Most tables in one transaction: six statements for each and four for all are the 40 that one batch of the Data API
+/// may have.
 pub(crate) const SHARING_MAX: usize = 6;
 
 /// All waiting requests. `D` is a delivery.

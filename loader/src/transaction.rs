@@ -13,12 +13,15 @@ use time::OffsetDateTime;
 /// Most COPYs in one transaction: each takes two of the 40 entries that a batch has.
 pub(crate) const COPIES_MAX: usize = 12;
 
+/// How long a shared transaction waits for its gates: then each of its tables is tried alone.
+const SHARED_LOCK_LIMIT: Duration = Duration::from_secs(15);
+
 /// What an entry of the transaction is there for; a failing entry's number tells what failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
     /// Takes the gate.
     Lock,
-    /// Bounds the transaction's time.
+    /// Bounds the time of each statement that follows.
     Timeout,
     /// Writes the batch's name into the gate: refused if the snapshot is older than the last commit.
     Hold,
@@ -90,7 +93,11 @@ impl Transaction {
     pub(crate) fn new(names: &Names, plan: &Plan<'_>) -> Self {
         let Plan { batch, tables, .. } = plan;
         let mut transaction = Self { statements: Vec::new(), roles: Vec::new() };
-        // 1. All gates, alone in their entry and before anything that takes a snapshot.
+        // 1. All gates, alone in their entry and before anything that takes a snapshot. Whoever holds some gates does not
+        // wait long for the others; one table may wait for its own as long as it takes.
+        if tables.len() > 1 {
+            transaction.push(Role::Timeout, None, [load::statement_timeout(plan.timeout.min(SHARED_LOCK_LIMIT))]);
+        }
         transaction.push(Role::Lock, None, [load::lock_gates(names, tables.iter().map(|table| table.event))]);
         // 2.
         transaction.push(Role::Timeout, None, [load::statement_timeout(plan.timeout)]);
@@ -141,6 +148,11 @@ impl Transaction {
 
     fn entry(&self, entry: usize) -> Option<&(Role, Option<EventName>)> {
         self.roles.get(entry.checked_sub(1)?)
+    }
+
+    /// How many COPYs it has.
+    pub(crate) fn copies(&self) -> usize {
+        self.roles.iter().filter(|(role, _)| *role == Role::Copy).count()
     }
 
     /// Which of the plan's copies the entry with this number is, if it is one.
@@ -220,6 +232,7 @@ mod tests {
         assert_eq!(roles[..10], expected.map(Some));
         assert_eq!((roles[10], transaction.role(0)), (None, None));
         assert_eq!((transaction.copy(7), transaction.copy(8), transaction.copy(99)), (Some(0), None, None));
+        assert_eq!(transaction.copies(), 1);
     }
 
     #[test]
@@ -261,12 +274,14 @@ mod tests {
         use Role::*;
         #[rustfmt::skip]
         assert_eq!(found, [
-            (Lock, ""), (Timeout, ""),
+            (Timeout, ""), (Lock, ""), (Timeout, ""),
             (Hold, "a"), (GateCheck, "a"), (Hold, "b"), (GateCheck, "b"), (Guard, "a"), (Guard, "b"),
             (Copy, "a"), (CountCheck, "a"), (Ledger, "a"), (Copy, "b"), (CountCheck, "b"), (Ledger, "b"),
             (History, ""),
         ]);
-        assert_eq!(transaction.statements[0], r#"LOCK "log_router"."gate_a", "log_router"."gate_b""#);
+        let first = ["SET statement_timeout TO 15000", r#"LOCK "log_router"."gate_a", "log_router"."gate_b""#];
+        assert_eq!(transaction.statements[..2], first);
+        assert_eq!(transaction.statements[2], "SET statement_timeout TO 60000", "the real limit for what follows");
         let history = transaction.statements.last().unwrap();
         let values = history.split_once(" VALUES ").expect("rows").1;
         let (a, b) = (

@@ -200,7 +200,8 @@ fn of_two_replaces_at_once_the_rows_of_the_highest_generation_stay() {
 fn of_two_batches_of_several_tables_that_share_a_source_one_commits_in_all_of_them() {
     let Some((_postgres, mut both)) = started() else { return };
     let [a, b, c] = EVENTS.map(EventName::of_type);
-    let variants = [false, true].map(|early_snapshot| Variant { early_snapshot, ..Variant::WHOLE });
+    // With an early snapshot the orders are many: what only its own session can notice is left out.
+    let variants = [Variant::WHOLE, Variant { early_snapshot: true, session_local: false, ..Variant::WHOLE }];
     for isolation in Isolation::BOTH {
         for (at, variant) in variants.into_iter().enumerate() {
             // Both load the same source of `b`; each has a table that the other has not.
