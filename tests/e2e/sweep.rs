@@ -415,9 +415,24 @@ async fn a_damaged_seal_holds_up_its_day_and_nothing_else() {
     for source_id in [&damaged, &vanished] {
         put(&stack, &keys.day_index(now - 40 * DAY, source_id, 0), Vec::new()).await;
     }
+    // Their hour is marked, and so is one in which nothing came.
+    let hours = [now - 40 * DAY, now - 41 * DAY];
+    for source_id in [&damaged, &vanished] {
+        put(&stack, &keys.hour_index(hours[0], source_id, 0), Vec::new()).await;
+    }
+    for hour in hours {
+        put(&stack, &keys.swept_mark(hour), Vec::new()).await;
+    }
     for _ in 0..2 {
         let report = sweep(&stack).await;
         assert_eq!((report.unreadable, report.total()), (2, owed(1, 1, 0, 0)));
         assert_eq!(report.low_water, Some((now - 40 * DAY).date().to_string()));
     }
+    stack.load().await.expect("loaded");
+    for hour in hours {
+        put(&stack, &keys.swept_mark(hour), Vec::new()).await;
+    }
+    sweep(&stack).await;
+    let said = stack.query("SELECT event, sealed, loaded, complete FROM log_router.complete_now ORDER BY hour").await;
+    assert_eq!(said, [["a", "0", "0", "true"], ["a", "0", "0", "false"]], "what cannot be read is not vouched for");
 }

@@ -54,6 +54,11 @@ pub(super) fn is_deep_due(settled: &Settled, now: OffsetDateTime) -> bool {
     settled.get(ALL_DAYS).is_none_or(|last| now - *last >= DEEP_EVERY)
 }
 
+/// Whether every sweep looks at the day.
+pub(super) fn is_in_window(day: Day, now: OffsetDateTime, window: Duration) -> bool {
+    day.date >= (now - window).date()
+}
+
 /// The days of the window, whether they are there or not.
 pub(super) fn of_window(settled: &Settled, now: OffsetDateTime, window: Duration) -> Vec<Day> {
     let mut days = Vec::new();
@@ -118,9 +123,12 @@ mod tests {
 
     #[test]
     fn the_window_is_whole_days() {
-        let days = of_window(&Settled::new(), datetime!(2025-03-01 12:00 UTC), Duration::from_secs(48 * 3600));
+        let (now, window) = (datetime!(2025-03-01 12:00 UTC), Duration::from_secs(48 * 3600));
+        let days = of_window(&Settled::new(), now, window);
         let dates: Vec<Date> = days.iter().map(|day| day.date).collect();
         assert_eq!(dates, [date!(2025 - 02 - 27), date!(2025 - 02 - 28), date!(2025 - 03 - 01)]);
+        let is_in = |date| is_in_window(Day { date, from: None }, now, window);
+        assert!(days.iter().all(|day| is_in(day.date)) && !is_in(date!(2025 - 02 - 26)));
         assert_eq!(super::date("2025/03/01/"), Some(date!(2025 - 03 - 01)));
         assert_eq!(super::date(prefix(date!(2025 - 03 - 01)).trim_start_matches(ALL_DAYS)), super::date("2025/03/01/"));
         assert_eq!((super::date("2025/13/01/"), super::date("x/")), (None, None));

@@ -10,17 +10,18 @@ use crate::sql::sweep::{self as sql, CompleteRow};
 use crate::verdict::Class;
 use crate::warehouse::{Row, Warehouse, WarehouseError, number, required};
 use common::event_name::EventName;
+use common::seals::SealReadError;
+use common::telemetry::chain;
 use common::{objects, timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 use time::OffsetDateTime;
 
-const HOUR: Duration = Duration::from_secs(3600);
+const HOUR: time::Duration = time::Duration::HOUR;
 
 /// How long after its end an hour may still grow: an object's time is when its upload began (S3 user guide,
 /// multipart uploads), and it is seen when that ends.
-const LAG: Duration = Duration::from_secs(2 * 3600);
+const LAG: time::Duration = time::Duration::hours(2);
 
 /// Under which prefix it is remembered which marks were looked at.
 pub(super) const MARKS: &str = "swept/";
@@ -43,12 +44,38 @@ struct Counted {
     counts: BTreeMap<EventName, (u64, u64)>,
     /// Events whose ledgers could not be read.
     unknown: BTreeSet<EventName>,
+    /// Seals that nobody can use: which events they hold is not known.
+    unusable: u64,
+}
+
+impl Counted {
+    /// What is to be said of these events, and of each that has sources in the hour.
+    fn rows(&self, known: &BTreeSet<EventName>, is_over: bool, before: &[CompleteRow]) -> Vec<CompleteRow> {
+        // Every known event has its row: no record of it in this hour is an answer too.
+        let events: BTreeSet<&EventName> = known.iter().chain(self.counts.keys()).collect();
+        let row = |event: &EventName| {
+            let (sealed, loaded) = self.counts.get(event).copied().unwrap_or_default();
+            let event = event.clone();
+            if self.unknown.contains(&event) {
+                // What was said before may not be so any more; how much is loaded is said when it is known again.
+                let loaded = before.iter().find(|row| row.event == event).map_or(0, |row| row.loaded);
+                return CompleteRow { event, sealed, loaded, complete: false };
+            }
+            CompleteRow { event, sealed, loaded, complete: is_over && self.unusable == 0 && sealed == loaded }
+        };
+        events.into_iter().map(row).collect()
+    }
 }
 
 /// The hour of a time.
 pub(super) fn hour_of(at: OffsetDateTime) -> OffsetDateTime {
     let seconds = at.unix_timestamp();
     OffsetDateTime::from_unix_timestamp(seconds - seconds.rem_euclid(3600)).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+}
+
+/// A stray mark may name the last hour that there is.
+fn end_of(hour: OffsetDateTime) -> OffsetDateTime {
+    hour.saturating_add(HOUR)
 }
 
 /// Hours whose marks are new.
@@ -102,7 +129,7 @@ impl<'a> Hours<'a> {
             };
             let mut loaded: BTreeMap<OffsetDateTime, u64> = BTreeMap::new();
             if self.ledgers.events().contains(&event) {
-                let statement = sql::loaded_by_hour(self.names, &event, *first, *last + HOUR);
+                let statement = sql::loaded_by_hour(self.names, &event, *first, end_of(*last));
                 match self.warehouse.query("sweep", &statement).await {
                     Ok(rows) => {
                         for row in rows {
@@ -124,18 +151,13 @@ impl<'a> Hours<'a> {
     async fn check_hour(&self, hour: OffsetDateTime) -> Result<Vec<CompleteRow>, SweepError> {
         // Before the listing: what is seen later than this time is not vouched for.
         let checked_at = OffsetDateTime::now_utc();
-        let Counted { counts, unknown } = self.count(hour).await?;
-        let is_over = checked_at >= hour + HOUR + LAG;
+        let counted = self.count(hour).await?;
+        let is_over = end_of(hour).saturating_add(LAG) <= checked_at;
         let before = self.warehouse.query("sweep", &sql::complete_of(self.names, hour)).await?;
         let before: Result<Vec<CompleteRow>, WarehouseError> = before.iter().map(complete_row).collect();
         let before = before?;
-        // Every known event has its row: no record of it in this hour is an answer too.
-        let events: BTreeSet<&EventName> = self.ledgers.events().iter().chain(counts.keys()).collect();
-        let rows = events.into_iter().filter(|event| !unknown.contains(*event)).map(|event| {
-            let (sealed, loaded) = counts.get(event).copied().unwrap_or_default();
-            CompleteRow { event: event.clone(), sealed, loaded, complete: is_over && sealed == loaded }
-        });
-        let changed: Vec<CompleteRow> = rows.filter(|row| !before.contains(row)).collect();
+        let mut changed = counted.rows(self.ledgers.events(), is_over, &before);
+        changed.retain(|row| !before.contains(row));
         let statements = sql::insert_complete(self.names, hour, checked_at, &changed);
         for some in statements.chunks(crate::sql::BATCH_MAX_ENTRIES) {
             self.warehouse.batch(&crate::batch::new_name("complete"), some.to_vec()).await?;
@@ -159,8 +181,19 @@ impl<'a> Hours<'a> {
         }
         let (mut counted, mut chunk, mut pairs) = (Counted::default(), Vec::new(), 0);
         while let Some(sealed) = reading.next().await {
-            let sealed = sealed?;
-            pairs += sealed.events.len();
+            let sealed = match sealed {
+                Ok(sealed) => sealed,
+                Err(SealReadError::Aws(error)) if !error.is_no_such_object() => return Err(error.into()),
+                // It holds up its hour and nothing else; the day that it was sealed on counts it for the report.
+                Err(error) => {
+                    let why = chain(&error);
+                    tracing::error!(%hour, why, "a seal cannot be used: its hour is not complete");
+                    counted.unusable += 1;
+                    continue;
+                }
+            };
+            // A seal without events takes room too.
+            pairs += sealed.events.len().max(1);
             chunk.push(sealed);
             if pairs >= PAIRS_MAX {
                 pairs = 0;
@@ -210,6 +243,36 @@ pub(super) fn time_of(row: &Row, at: usize) -> Result<OffsetDateTime, WarehouseE
 mod tests {
     use super::*;
     use time::macros::datetime;
+
+    #[test]
+    fn nothing_is_vouched_for_that_could_not_be_read() {
+        let [a, b, c] = ["a", "b", "c"].map(EventName::of_type);
+        let row = |event: &EventName, sealed, loaded, complete| CompleteRow {
+            event: event.clone(),
+            sealed,
+            loaded,
+            complete,
+        };
+        let known = BTreeSet::from([a.clone(), b.clone(), c.clone()]);
+        let mut counted = Counted {
+            counts: BTreeMap::from([(a.clone(), (2, 2)), (b.clone(), (3, 0))]),
+            unknown: BTreeSet::from([b.clone()]),
+            unusable: 0,
+        };
+        let before = [row(&a, 2, 2, true), row(&b, 2, 2, true)];
+        let said = |counted: &Counted, is_over| counted.rows(&known, is_over, &before);
+        assert_eq!(said(&counted, true), [row(&a, 2, 2, true), row(&b, 3, 2, false), row(&c, 0, 0, true)]);
+        assert!(said(&counted, false).iter().all(|row| !row.complete), "the hour is not over");
+        counted.unusable = 1;
+        assert_eq!(said(&counted, true), [row(&a, 2, 2, false), row(&b, 3, 2, false), row(&c, 0, 0, false)]);
+    }
+
+    #[test]
+    fn the_last_hour_of_all_time_never_ends() {
+        let last = hour_of(datetime!(9999-12-31 23:10 UTC));
+        assert!(end_of(last).saturating_add(LAG) > last);
+        assert_eq!(end_of(datetime!(2025-06-01 09:00 UTC)), datetime!(2025-06-01 10:00 UTC));
+    }
 
     #[test]
     fn times_of_the_warehouse_are_read_as_utc() {

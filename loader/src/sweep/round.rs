@@ -26,6 +26,27 @@ use tokio::task::{JoinError, JoinSet};
 /// S3's clock and ours may differ by this much: what a sweep takes for settled ends that much earlier.
 const CLOCKS_DIFFER: Duration = Duration::from_secs(5 * 60);
 
+/// Since when seals are new to hours; `None`: all are.
+struct HoursFrom {
+    /// On days that every sweep looks at.
+    window: Option<OffsetDateTime>,
+    /// On earlier ones, which only deep sweeps look at: what came there since is new, however often hours were looked
+    /// at meanwhile.
+    earlier: Option<OffsetDateTime>,
+}
+
+impl HoursFrom {
+    fn of(settled: &Settled, lag: Duration) -> Self {
+        let window = settled.get(hours::MARKS).copied();
+        let deep = settled.get(days::ALL_DAYS).map(|began| *began - lag - CLOCKS_DIFFER);
+        Self { window, earlier: window.zip(deep).map(|(window, deep)| window.min(deep)) }
+    }
+
+    fn of_day(&self, in_window: bool) -> Option<OffsetDateTime> {
+        if in_window { self.window } else { self.earlier }
+    }
+}
+
 /// One sweep under way.
 pub(super) struct Round<'a> {
     sweeper: &'a Sweeper,
@@ -75,11 +96,12 @@ impl<'a> Round<'a> {
         } else {
             days::of_window(settled, self.started_at, self.sweeper.window)
         };
-        let hours_from = settled.get(hours::MARKS).copied();
+        let hours_from = HoursFrom::of(settled, self.sweeper.lag);
         let settled_before = self.until - CLOCKS_DIFFER;
         for day in days {
             self.report.days += 1;
-            let (looked_at, is_settled) = self.day(day, hours_from).await?;
+            let in_window = days::is_in_window(day, self.started_at, self.sweeper.window);
+            let (looked_at, is_settled) = self.day(day, hours_from.of_day(in_window)).await?;
             let mut news = Vec::new();
             if !is_settled {
                 self.report.low_water.get_or_insert_with(|| day.date.to_string());
@@ -147,7 +169,8 @@ impl<'a> Round<'a> {
                 if new.contains(&sealed.source_id) {
                     self.touched.insert(hour_of(sealed.source_time));
                 }
-                pairs += sealed.events.len();
+                // A seal without events takes room too.
+                pairs += sealed.events.len().max(1);
                 chunk.push(sealed);
                 if pairs >= PAIRS_MAX {
                     pairs = 0;
@@ -296,5 +319,23 @@ impl<'a> Round<'a> {
             self.ledgers = Some(Ledgers::open(&self.sweeper.warehouse, &self.sweeper.names).await?);
         }
         Ok(self.ledgers.clone().expect("opened just above"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use time::macros::datetime;
+
+    #[test]
+    fn what_came_late_before_the_window_is_new_to_the_next_deep_sweep() {
+        let lag = Duration::from_secs(15 * 60);
+        let (deep, marks) = (datetime!(2025-06-01 06:00 UTC), datetime!(2025-06-01 11:00 UTC));
+        let mut settled = Settled::from([(hours::MARKS.to_owned(), marks)]);
+        let from = HoursFrom::of(&settled, lag);
+        assert_eq!((from.of_day(true), from.of_day(false)), (Some(marks), None), "no deep sweep yet: all is new");
+        settled.insert(days::ALL_DAYS.to_owned(), deep);
+        let from = HoursFrom::of(&settled, lag);
+        assert_eq!((from.of_day(true), from.of_day(false)), (Some(marks), Some(datetime!(2025-06-01 05:40 UTC))));
     }
 }
