@@ -166,8 +166,10 @@ impl Settings {
 
         let router = RouterSettings::read(Section::take(root, "router", input), fixed);
         let loader = LoaderSettings::read(Section::take(root, "loader", input));
-        let sweep = SweepSettings::read(Section::take(root, "sweep", input));
         let tables = tables::read(root, input, &loader);
+        let flush_ages = tables.values().map(|table| table.flush_age).chain([loader.table.flush_age]);
+        let longest_wait = flush_ages.chain(loader.load_every).max().unwrap_or_default();
+        let sweep = SweepSettings::read(Section::take(root, "sweep", input), longest_wait);
         let keys = KeyLayout { routed: routed_prefix, seals, quarantine };
         let effective = Vec::new();
         let settings = Settings { raw, routed, quarantine_bucket, keys, router, loader, sweep, tables, effective };

@@ -400,6 +400,9 @@ impl Default for TableSettings {
 /// `ChangeMessageVisibility`): what waits must be loaded long before.
 const FLUSH_AGE_MAX: Duration = Duration::from_secs(6 * 3600);
 
+/// The Data API ends statements that run longer than this (Redshift management guide, data-api).
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
 impl TableSettings {
     /// Everything that `[loader]` may set for all tables.
     pub(super) fn read(section: &mut Section<'_>, default: &TableSettings) -> Self {
@@ -448,6 +451,13 @@ impl LoaderSettings {
         }
         if settings.load_every.is_some_and(|every| every < Duration::from_secs(60) || every > FLUSH_AGE_MAX / 2) {
             section.problem("load_every", "is not between 1m and 3h");
+        }
+        // The warehouse takes milliseconds, and 0 for no limit at all.
+        if settings.statement_timeout < Duration::from_secs(1) || settings.statement_timeout > DAY {
+            section.problem("statement_timeout", "is not between 1s and 24h");
+        }
+        if settings.stopped_retry < Duration::from_secs(1) {
+            section.problem("stopped_retry", "is less than a second: a stopped table would be tried without a pause");
         }
         if settings.max_commits_per_minute > 6_000 {
             let what = "is more than 6000: a hundred commits a second are more than any warehouse makes";

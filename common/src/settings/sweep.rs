@@ -14,17 +14,33 @@ pub struct SweepSettings {
     pub lag: Duration,
 }
 
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
 impl SweepSettings {
-    pub(super) fn read(mut section: Section<'_>) -> Self {
-        let settings = Self {
-            every: section.or("every", Duration::from_secs(3600)),
-            window: section.or("window", Duration::from_secs(48 * 3600)),
-            lag: section.or("lag", Duration::from_secs(15 * 60)),
-        };
-        if settings.every < Duration::from_secs(1) {
+    /// `longest_wait`: how long a request may wait for its load as a matter of course.
+    pub(super) fn read(mut section: Section<'_>, longest_wait: Duration) -> Self {
+        let every = section.or("every", Duration::from_secs(3600));
+        let lag = section.or("lag", Duration::from_secs(15 * 60).max(longest_wait.saturating_mul(2)));
+        // Days are looked at whole, and what the last sweep took to be on its way must still lie in one of the next.
+        let least = every.saturating_add(lag).saturating_add(DAY);
+        let window = section.or("window", Duration::from_secs(48 * 3600).max(least));
+        if every < Duration::from_secs(1) {
             section.problem("every", "is less than a second: sweeps would never end");
         }
+        // None at all is a choice: whatever is not loaded is announced, waiting or not.
+        if !lag.is_zero() && lag < longest_wait {
+            let what = format!(
+                "is less than the longest flush_age or load_every ({}s): what only waits would be announced again",
+                longest_wait.as_secs()
+            );
+            section.problem("lag", what);
+        }
+        if window < least {
+            let what =
+                format!("is less than every, lag and 24h together ({}s): seals would be overlooked", least.as_secs());
+            section.problem("window", what);
+        }
         section.finish();
-        settings
+        Self { every, window, lag }
     }
 }

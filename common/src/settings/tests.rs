@@ -127,11 +127,29 @@ fn values_that_could_never_work_are_refused() {
         ("LOG_ROUTER_RAW_BUCKET", "s3://raw/x", "raw.bucket: \"s3://raw/x\" is not the name of a bucket"),
         ("LOG_ROUTER_RAW_QUEUE", "", "raw.queue: is empty"),
         ("LOG_ROUTER_SWEEP_EVERY", "0s", "sweep.every: is less than a second"),
+        ("LOG_ROUTER_SWEEP_LAG", "59s", "sweep.lag: is less than the longest flush_age or load_every (60s)"),
+        ("LOG_ROUTER_SWEEP_WINDOW", "25h", "sweep.window: is less than every, lag and 24h together (90900s)"),
+        ("LOG_ROUTER_LOADER_STATEMENT_TIMEOUT", "0s", "loader.statement_timeout: is not between 1s and 24h"),
+        ("LOG_ROUTER_LOADER_STATEMENT_TIMEOUT", "25h", "loader.statement_timeout: is not between 1s and 24h"),
+        ("LOG_ROUTER_LOADER_STOPPED_RETRY", "999ms", "loader.stopped_retry: is less than a second"),
         ("LOG_ROUTER_RAW_OVERWRITE", "replace", "LOG_ROUTER_RAW_OVERWRITE: expected \"add\" or \"ignore\""),
     ] {
         let found = problems(MINIMAL, &[(variable, value)]);
         assert!(found.iter().any(|problem| problem.starts_with(named)), "{variable}={value}: {found:?}");
     }
+}
+
+#[test]
+fn the_sweeps_times_follow_the_longest_wait_for_a_load() {
+    let hours = |n: u64| Duration::from_secs(n * 3600);
+    let rarely = format!("{MINIMAL}load_every = \"1h\"\n[tables.page_view]\nflush_age = \"6h\"\n");
+    let sweep = parse(&rarely, &[]).expect("valid").sweep;
+    assert_eq!((sweep.lag, sweep.window), (hours(12), hours(48)));
+    let sweep = parse(&rarely, &[("LOG_ROUTER_SWEEP_EVERY", "24h")]).expect("valid").sweep;
+    assert_eq!(sweep.window, hours(60));
+    let found = problems(&rarely, &[("LOG_ROUTER_SWEEP_LAG", "2h")]);
+    assert!(found[0].starts_with("sweep.lag: is less than the longest flush_age or load_every (21600s)"), "{found:?}");
+    parse(&rarely, &[("LOG_ROUTER_SWEEP_LAG", "0s")]).expect("to announce whatever is not loaded is a choice");
 }
 
 #[test]
