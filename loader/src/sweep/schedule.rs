@@ -6,8 +6,8 @@ use common::telemetry::chain;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
-use tokio::sync::Notify;
-use tokio::task::JoinHandle;
+use tokio::sync::{Mutex, Notify};
+use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 /// How long a queue that has enough to do is waited for: this process empties it meanwhile.
@@ -34,11 +34,12 @@ struct Asked {
 
 impl Schedule {
     /// Sweeps as soon as one is due, then every `every`, until shutdown.
-    pub(crate) fn start(mut sweeper: Sweeper, every: Duration, shutdown: CancellationToken) -> Self {
+    pub(crate) fn start(sweeper: Sweeper, every: Duration, shutdown: CancellationToken) -> Self {
         let stopped = sweeper.stopped.clone();
         // From the first moment on: a run that ends when it is idle waits for the sweep.
         let asked = Arc::new(Asked { is_sweeping: AtomicBool::new(true), ..Asked::default() });
         let wanted = asked.clone();
+        let sweeper = Arc::new(Mutex::new(sweeper));
         let task = tokio::spawn(async move {
             let (mut all_days, mut is_failing) = (false, false);
             while !shutdown.is_cancelled() {
@@ -46,7 +47,7 @@ impl Schedule {
                 all_days |= wanted.all_days.swap(false, Ordering::SeqCst);
                 let every_or_now = (!all_days).then_some(every);
                 let mode = Mode { dry_run: false, all_days, every: every_or_now, patience: PATIENCE };
-                let outcome = sweeper.sweep(mode, &shutdown).await;
+                let outcome = sweep(&sweeper, mode, &shutdown).await;
                 let pause = match outcome {
                     Ok(Outcome::Swept(report)) => {
                         (all_days, is_failing) = (report.has_more, false);
@@ -56,9 +57,8 @@ impl Schedule {
                     Ok(Outcome::NotDue(wait)) => wait,
                     Ok(Outcome::Held(_)) => SOON.min(every),
                     Ok(Outcome::Interrupted) => return,
-                    Err(error) => {
+                    Err(why) => {
                         if !std::mem::replace(&mut is_failing, true) {
-                            let why = chain(&error);
                             tracing::warn!(why, "a sweep did not come to its end; retrying until it works");
                         }
                         SOON.min(every)
@@ -111,6 +111,22 @@ impl Drop for Schedule {
     }
 }
 
+/// Why it did not come to its end, if so. One that panics is no reason to never sweep again.
+async fn sweep(sweeper: &Arc<Mutex<Sweeper>>, mode: Mode, shutdown: &CancellationToken) -> Result<Outcome, String> {
+    let (sweeper, shutdown) = (sweeper.clone(), shutdown.clone());
+    guarded(async move { sweeper.lock().await.sweep(mode, &shutdown).await.map_err(|error| chain(&error)) }).await
+}
+
+/// A panic as an error. The work ends when this future is dropped.
+async fn guarded<T: Send + 'static>(
+    work: impl Future<Output = Result<T, String>> + Send + 'static,
+) -> Result<T, String> {
+    let mut task = JoinSet::new();
+    task.spawn(work);
+    let ended: Option<Result<_, JoinError>> = task.join_next().await;
+    ended.unwrap_or_else(|| Ok(Err("it never began".to_owned()))).unwrap_or_else(|error| Err(error.to_string()))
+}
+
 fn tell(report: &Report) {
     let (total, low_water) = (report.total(), report.low_water.as_deref().unwrap_or("none"));
     if total.owed == 0 && report.unreadable == 0 {
@@ -128,4 +144,16 @@ fn tell(report: &Report) {
         low_water,
         "swept: announced again what is sealed and not loaded"
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_an_error() {
+        assert_eq!(guarded(async { Ok(7) }).await, Ok(7));
+        let error = guarded::<()>(async { Err::<(), String>(None::<String>.expect("a surprise")) }).await;
+        assert!(error.is_err_and(|why| why.contains("a surprise")));
+    }
 }
