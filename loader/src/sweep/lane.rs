@@ -1,12 +1,15 @@
 //! Sends what is owed, while a queue is nearly empty: what already waits in it must not be announced again and again.
 
 use common::aws_error::AwsError;
-use common::queue::Queue;
+use common::queue::{Depth, Queue};
 use std::time::Duration;
 use tokio::time::Instant;
 
 /// A queue that holds this many messages has enough to do.
 const NEARLY_EMPTY: u64 = 1_000;
+
+/// So does one of which loaders hold this many: SQS allows 120,000 in flight (SQS developer guide, quotas-messages).
+const HELD_MAX: u64 = 20_000;
 
 /// Messages gathered for a call.
 const GATHERED: usize = 10;
@@ -54,15 +57,16 @@ impl Lane {
         self.flush().await?;
         let since = Instant::now();
         loop {
-            let visible = self.queue.depth().await?.visible;
-            self.room = NEARLY_EMPTY.saturating_sub(visible);
+            let depth = self.queue.depth().await?;
+            self.room = room(depth);
             if self.room > 0 {
                 return Ok(true);
             }
             if since.elapsed() >= self.patience {
                 tracing::info!(
                     queue = self.queue.name(),
-                    messages = visible,
+                    visible = depth.visible,
+                    in_flight = depth.in_flight,
                     "the queue has enough to do; the next sweep announces what is still owed then"
                 );
                 self.is_full = true;
@@ -70,5 +74,21 @@ impl Lane {
             }
             tokio::time::sleep(LOOK_AGAIN).await;
         }
+    }
+}
+
+/// How many messages may be sent to a queue of this depth.
+fn room(depth: Depth) -> u64 {
+    if depth.in_flight > HELD_MAX { 0 } else { NEARLY_EMPTY.saturating_sub(depth.visible) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_has_enough_with_what_waits_or_with_what_is_held() {
+        let of = |visible, in_flight| room(Depth { visible, in_flight, delayed: 0 });
+        assert_eq!((of(0, 20_000), of(400, 0), of(1_500, 0), of(0, 20_001)), (1_000, 600, 0, 0));
     }
 }
