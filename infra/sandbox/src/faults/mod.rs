@@ -103,7 +103,9 @@ impl Faults {
         let mut asked = self.lock();
         for active in &mut asked.faults {
             let is_spent = active.fault.times.is_some_and(|times| active.struck >= times);
-            if is_spent || !kinds.contains(&active.fault.fault) || !active.fault.fits(place) {
+            // A paused warehouse still tells of the statements that it ran.
+            let is_elsewhere = active.fault.fault == Kind::PausedWarehouse && !starts_statements(place);
+            if is_spent || is_elsewhere || !kinds.contains(&active.fault.fault) || !active.fault.fits(place) {
                 continue;
             }
             active.seen += 1;
@@ -128,7 +130,7 @@ impl Faults {
             Kind::ServerError => refused("We encountered an internal error. Please try again."),
             Kind::AccessDenied => refused("Access Denied"),
             // How the Data API words it is in no public document.
-            Kind::PausedWarehouse if starts_statements(place) => refused("The warehouse is paused."),
+            Kind::PausedWarehouse => refused("The warehouse is paused."),
             Kind::LostReply => Ok(Turn::AnswerNobody),
             Kind::Slow => {
                 tokio::time::sleep(Duration::from_millis(fault.millis.unwrap_or_default())).await;
@@ -158,6 +160,17 @@ mod tests {
         assert!(faults.strike(&Kind::OF_STATEMENTS, &PLACE).is_none());
         assert_eq!(faults.list()[0]["struck"], 2);
         assert!(faults.remove(id) && !faults.remove(id) && faults.is_empty());
+    }
+
+    #[test]
+    fn a_paused_warehouse_strikes_at_what_starts_statements_and_leaves_the_rest_to_other_faults() {
+        let faults = Faults::default();
+        faults.add(br#"{"fault":"paused_warehouse","times":1}"#).unwrap();
+        faults.add(br#"{"fault":"slow","millis":1}"#).unwrap();
+        let at = |operation| Place { service: "redshift-data", operation, text: "a" };
+        let kinds = ["DescribeStatement", "ExecuteStatement"]
+            .map(|operation| faults.strike(&Kind::OF_REQUESTS, &at(operation)).unwrap().fault);
+        assert_eq!(kinds, [Kind::Slow, Kind::PausedWarehouse]);
     }
 
     #[test]
