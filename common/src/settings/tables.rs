@@ -1,6 +1,7 @@
 //! `[tables.<event name>]`: what one table does differently, and what only a table can be told.
 
 use super::reader::{Input, Section, Setting};
+use super::rules::pointer_problem;
 use super::sections::{LoaderSettings, TableSettings};
 use crate::event_name::EventName;
 use std::collections::BTreeMap;
@@ -99,9 +100,12 @@ pub(super) fn read(
 fn fields(section: &mut Section<'_>, key: &'static str, texts: Vec<String>) -> Vec<Field> {
     let mut fields = Vec::with_capacity(texts.len());
     for text in texts {
-        match Field::parse(&text) {
-            Some(field) => fields.push(field),
-            None => section.problem(
+        let problem =
+            Some(&text).filter(|text| text.len() > 1 && text.starts_with('/')).and_then(|text| pointer_problem(text));
+        match (Field::parse(&text), problem) {
+            (Some(field), None) => fields.push(field),
+            (Some(_), Some(problem)) => section.problem(key, problem),
+            (None, _) => section.problem(
                 key,
                 format!(
                     "{text:?} names no field: write \"id\", or a JSON pointer like \"/user/id\" to one further down"
@@ -138,6 +142,7 @@ mod tests {
         for (lines, named) in [
             ("key = []", "tables.order.key: names no field"),
             ("key = [\"\"]", "tables.order.key: \"\" names no field"),
+            ("key = [\"/a~b\"]", "tables.order.key: \"/a~b\" is not a JSON pointer: a ~"),
             ("key = [\"/a//b\"]", "tables.order.key: \"/a//b\" names no field"),
             ("version = \"at\"", "tables.order.version: goes with key"),
             ("evolve = \"never\"", "tables.order.evolve: expected \"add\" or \"freeze\""),
