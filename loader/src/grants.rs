@@ -9,7 +9,7 @@ use crate::warehouse::{Warehouse, WarehouseError, required};
 use common::event_name::EventName;
 use common::settings::Grantee;
 use common::telemetry::chain;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Schema, relation (none: the schema itself), and who has the right.
 type Grants = BTreeSet<(String, Option<String>, Grantee)>;
@@ -94,15 +94,32 @@ fn grantee(kind: &str, name: Option<&str>) -> Option<Grantee> {
     }
 }
 
-/// Each in a transaction of its own: what fails fails alone.
+/// Many relations in one statement, and where that fails each alone: what fails fails alone.
 async fn grant(warehouse: &Warehouse, missing: Vec<(String, Option<String>, Grantee)>) {
-    let statements: Vec<String> = missing
-        .iter()
-        .map(|(schema, relation, to)| match relation {
-            None => readers::grant_usage(schema, to),
-            Some(relation) => readers::grant_select(schema, relation, to),
-        })
-        .collect();
+    let (mut schemas, mut relations) = (Vec::new(), BTreeMap::<_, Vec<String>>::new());
+    for (schema, relation, to) in missing {
+        match relation {
+            None => schemas.push(readers::grant_usage(&schema, &to)),
+            Some(relation) => relations.entry((schema, to)).or_default().push(relation),
+        }
+    }
+    each(warehouse, schemas).await;
+    for ((schema, to), relations) in relations {
+        for some in relations.chunks(readers::GRANT_MAX) {
+            let together = readers::grant_select(&schema, some, &to);
+            match warehouse.execute(&new_name("grants"), &together).await {
+                Ok(()) => tracing::info!(grants = some.len(), "granted what was missing"),
+                Err(_) => {
+                    let alone = some.iter().map(|one| readers::grant_select(&schema, std::slice::from_ref(one), &to));
+                    each(warehouse, alone.collect()).await;
+                }
+            }
+        }
+    }
+}
+
+/// Each in a transaction of its own.
+async fn each(warehouse: &Warehouse, statements: Vec<String>) {
     for some in statements.chunks(BATCH_MAX_ENTRIES) {
         match warehouse.each(&new_name("grants"), some.to_vec()).await {
             Ok(()) => tracing::info!(grants = some.len(), "granted what was missing"),

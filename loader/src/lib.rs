@@ -76,6 +76,7 @@ struct Loader {
     commits: Commits,
     s3: aws_sdk_s3::Client,
     warehouse: Warehouse,
+    views: latest::Views,
     shutdown: CancellationToken,
 }
 
@@ -141,9 +142,16 @@ pub async fn run(
         commits: Commits::new(settings.loader.max_commits_per_minute),
         s3: clients.s3.clone(),
         warehouse,
-        shutdown,
+        views: latest::Views::default(),
+        shutdown: shutdown.clone(),
     };
-    grants::at_start(&loader.warehouse, &loader.names, &settings.loader.grant_to).await;
-    latest::at_start(&loader).await;
-    receive::run(Arc::new(loader), sweeps, until_idle).await
+    let loader = Arc::new(loader);
+    // Beside receiving: what readers see of old rows holds no new ones up.
+    let for_readers = async {
+        grants::at_start(&loader.warehouse, &loader.names, &settings.loader.grant_to).await;
+        latest::at_start(&loader).await;
+    };
+    let (ended, _) =
+        tokio::join!(receive::run(loader.clone(), sweeps, until_idle), shutdown.run_until_cancelled(for_readers));
+    ended
 }

@@ -78,7 +78,6 @@ pub(crate) async fn load<D>(loader: &Loader, table: &mut Table, members: Vec<Mem
     }
     match submit(loader, table, &owed).await {
         Ok(rows) => {
-            show(loader, table).await;
             done.extend(owed);
             Attempt { done, rows: Some(rows), failed: None }
         }
@@ -86,7 +85,7 @@ pub(crate) async fn load<D>(loader: &Loader, table: &mut Table, members: Vec<Mem
     }
 }
 
-/// After a load: readers may read the table, and its latest view follows it.
+/// After a load, and after its messages are deleted: readers may read the table, and its latest view follows it.
 pub(crate) async fn show(loader: &Loader, table: &mut Table) {
     let Loader { warehouse, names, settings, .. } = loader;
     let has_table = table.schema.as_ref().is_some_and(Schema::has_table);

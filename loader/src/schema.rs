@@ -27,7 +27,7 @@ use std::time::Duration;
 const ROUNDS: usize = 5;
 
 /// DDL waits for locks of readers and other loaders, never for long.
-const DDL_TIMEOUT: Duration = Duration::from_secs(60);
+pub(crate) const DDL_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Somebody may have been given the right to ALTER a table since it was refused.
 const REFUSED_AGAIN: Duration = Duration::from_secs(900);

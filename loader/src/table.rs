@@ -1,6 +1,5 @@
 //! What the loader remembers of one table between loads. Losing it costs a few questions, never a row.
 
-use crate::latest::Latest;
 use crate::left_out::Told;
 use crate::schema::Schema;
 use common::event_name::EventName;
@@ -22,7 +21,6 @@ pub(crate) struct Table {
     pub(crate) waits: u32,
     /// Fields left out that people know of.
     pub(crate) told: Told,
-    pub(crate) latest: Latest,
     /// Whether people were granted what the settings say.
     pub(crate) is_granted: bool,
 }
@@ -36,7 +34,6 @@ impl Table {
             tries: HashMap::new(),
             waits: 0,
             told: Told::default(),
-            latest: Latest::default(),
             is_granted: false,
         }
     }

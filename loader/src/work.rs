@@ -6,7 +6,7 @@
 use crate::Loader;
 use crate::batch::{Held, Member, halves, members, new_name};
 use crate::contents;
-use crate::load::{Attempt, Blame, LoadFailure, load};
+use crate::load::{Attempt, Blame, LoadFailure, load, show};
 use crate::pause;
 use crate::settle;
 use crate::sql::ask;
@@ -62,6 +62,9 @@ pub(crate) async fn work(loader: &Loader, mut table: Table, held: Vec<Held<Deliv
         }
         // Only here, where the ledger is known to have them, are messages of loaded requests deleted.
         settle::members(done, &Fate::Delete).await;
+        if rows.is_some() {
+            show(loader, &mut worked.table).await;
+        }
         let Some((mut batch, failure)) = failed else {
             worked.recovered();
             asked_again = 0;

@@ -106,9 +106,11 @@ async fn a_table_where_the_view_would_be_stops_no_load() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_that_is_called_like_a_view_stops_alone_and_says_why() {
-    let stack = Stack::with("stopped_retry = \"1s\"\n[tables.a]\nkey = [\"n\"]").await;
+    let mut stack = Stack::with("[tables.a]\nkey = [\"n\"]").await;
     stack.put_lines("1", [r#"{"event":"a","n":1}"#]).await;
     stack.route_and_load().await;
+    // The view stays when the setting goes.
+    stack.reset("stopped_retry = \"1s\"");
     stack.put_lines("2", [r#"{"event":"a_latest","n":2}"#, r#"{"event":"a","n":3}"#]).await;
     stack.set_visibility("routed-parts", 5).await;
     stack.route().await;

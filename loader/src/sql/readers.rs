@@ -25,9 +25,14 @@ pub(crate) fn grant_usage(schema: &str, to: &Grantee) -> String {
     format!("GRANT USAGE ON SCHEMA {} TO {}", identifier(schema), grantee(to))
 }
 
-pub(crate) fn grant_select(schema: &str, relation: &str, to: &Grantee) -> String {
-    format!("GRANT SELECT ON {} TO {}", qualified(schema, relation), grantee(to))
+/// All of them or none.
+pub(crate) fn grant_select(schema: &str, relations: &[String], to: &Grantee) -> String {
+    let relations: Vec<String> = relations.iter().map(|relation| qualified(schema, relation)).collect();
+    format!("GRANT SELECT ON {} TO {}", relations.join(", "), grantee(to))
 }
+
+/// Relations of one GRANT: with the longest names of all it is still within a statement's length.
+pub(crate) const GRANT_MAX: usize = 150;
 
 /// Who may use which of the two schemas: schema, kind and name of whoever may. What a loader may not see is not listed
 /// (database developer guide, `SVV_SCHEMA_PRIVILEGES`).
@@ -130,13 +135,16 @@ mod tests {
 
     #[test]
     fn grants_name_roles_groups_and_users_as_redshift_does() {
-        let select = |to| grant_select("events", "order", &to);
+        let select = |to| grant_select("events", &["order".into()], &to);
         assert_eq!(
             select(Grantee::Role("data \"x\"".into())),
             r#"GRANT SELECT ON "events"."order" TO ROLE "data ""x""""#
         );
         assert_eq!(select(Grantee::Group("bi".into())), r#"GRANT SELECT ON "events"."order" TO GROUP "bi""#);
         assert_eq!(select(Grantee::User("jane".into())), r#"GRANT SELECT ON "events"."order" TO "jane""#);
+        let longest = vec!["\"".repeat(127); GRANT_MAX];
+        assert!(grant_select(&"e".repeat(127), &longest, &Grantee::Public).len() < crate::sql::STATEMENT_MAX_BYTES);
+        assert!(grant_select("e", &["a".into(), "b".into()], &Grantee::Public).contains(r#" ON "e"."a", "e"."b" TO "#));
         assert_eq!(grant_usage("events", &Grantee::Public), r#"GRANT USAGE ON SCHEMA "events" TO PUBLIC"#);
     }
 
