@@ -153,7 +153,7 @@ mod tests {
     #[tokio::test]
     async fn a_panic_is_an_error() {
         assert_eq!(guarded(async { Ok(7) }).await, Ok(7));
-        let error = guarded::<()>(async { Err::<(), String>(None::<String>.expect("a surprise")) }).await;
+        let error = guarded::<()>(async { panic!("a surprise") }).await;
         assert!(error.is_err_and(|why| why.contains("a surprise")));
     }
 }
