@@ -5,6 +5,7 @@ use crate::batch::new_name;
 use crate::copy_inputs;
 use crate::groups::Group;
 use crate::load::{Blame, LoadFailure};
+use crate::sql::check::Copies;
 use crate::sql::load::{Copy, statement_timeout};
 use crate::sql::{BATCH_MAX_ENTRIES, check};
 use crate::transaction::Role;
@@ -16,6 +17,7 @@ use common::telemetry::chain;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::OnceLock;
 use std::time::Duration;
+use time::OffsetDateTime;
 
 /// Most records that are taken out of one batch; COPY lists as many (`MAXERROR`). More are held to be the table's fault,
 /// and are what a batch may hold of reasons in memory: some 20 MB.
@@ -23,6 +25,9 @@ pub(super) const REFUSED_MAX: usize = 100_000;
 
 /// System views show what happened some time after it did: pauses, in milliseconds, before they are looked at (again).
 const LOOK_AGAIN_MILLIS: [u64; 6] = [0, 250, 750, 2_000, 5_000, 10_000];
+
+/// How far the loader's clock may be ahead of the warehouse's.
+const CLOCKS_APART: Duration = Duration::from_secs(60);
 
 /// The view's `file_name` is a CHAR of so many bytes.
 const FILE_NAME_BYTES: usize = 256;
@@ -77,17 +82,21 @@ impl<'a> Check<'a> {
         let keys: Vec<String> = parts.iter().map(|part| part.key.clone()).collect();
         // The first tells whether the view will show anything, the second lists all of it.
         let (any, all) = (self.copy(&keys, None).await?, self.copy(&keys, Some(REFUSED_MAX)).await?);
-        let sqls = vec![self.timeout(), any, all, check::last_copy_id()];
+        let since = OffsetDateTime::now_utc() - CLOCKS_APART;
+        let sqls = vec![self.timeout(), any, all, check::last_copy()];
         let ended = warehouse.each_told(&new_name("check"), sqls).await?;
         let [_, any, all, asked] = &ended[..] else { return Ok(Refused::new()) };
         is_refused(all)?;
         if !is_refused(any)? {
             return Ok(Refused::new());
         }
-        let Some(query_id) = self.copy_id(asked).await? else { return Ok(Refused::new()) };
-        for pause in LOOK_AGAIN_MILLIS {
+        let Some((query_id, session_id)) = self.last_copy(asked).await? else { return Ok(Refused::new()) };
+        let by_query = LOOK_AGAIN_MILLIS.map(|pause| (pause, Copies::Query(query_id)));
+        // Last, because it may show the first COPY before it shows all of the second.
+        let by_session = session_id.map(|session_id| (0, Copies::Session(session_id, since)));
+        for (pause, copies) in by_query.into_iter().chain(by_session) {
             tokio::time::sleep(Duration::from_millis(pause)).await;
-            match warehouse.query("load errors", &check::refused_by(query_id, REFUSED_MAX)).await {
+            match warehouse.query("load errors", &check::refused_by(copies, REFUSED_MAX)).await {
                 Ok(rows) if rows.is_empty() => {}
                 Ok(rows) => return Ok(refused(&rows, &self.loader.settings.routed.bucket, parts)),
                 Err(error) if error.class() == Class::Transient => return Err(error.into()),
@@ -107,14 +116,14 @@ impl<'a> Check<'a> {
         Ok(Refused::new())
     }
 
-    /// The query that the last COPY was, if that could be asked: without it, refused records are searched for.
-    async fn copy_id(&self, asked: &Ended) -> Result<Option<i64>, LoadFailure> {
+    /// The query that the last COPY was, and its session, if that could be asked: else refused records are searched for.
+    async fn last_copy(&self, asked: &Ended) -> Result<Option<(i64, Option<i64>)>, LoadFailure> {
         if let Some(Failure { message, .. }) = &asked.failure {
             tracing::debug!(event = self.event.as_str(), why = message, "could not ask which query the last COPY was");
             return Ok(None);
         }
         match self.loader.warehouse.rows_of(asked).await {
-            Ok(rows) => Ok(rows.first().and_then(|row| number(row, 0).ok())),
+            Ok(rows) => Ok(rows.first().and_then(|row| Some((number(row, 0).ok()?, number(row, 1).ok())))),
             Err(error) if error.class() == Class::Transient => Err(error.into()),
             Err(_) => Ok(None),
         }
