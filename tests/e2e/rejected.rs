@@ -181,6 +181,21 @@ async fn a_bad_record_is_found_where_the_error_view_may_not_be_read() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_bad_record_is_found_by_its_session_where_the_views_query_ids_are_others() {
+    let stack = patient().await;
+    sealed(&stack, "0", PartCodec::Gzip, &[good(0), BAD[0].0.to_owned(), good(1)]).await;
+    let endpoint = reworded(&stack.endpoint(), "pg_last_copy_id()", "-1               ").await;
+    let clients = Clients::for_endpoint(&endpoint).await;
+    let loaded = loader::run(&stack.settings, &clients, Some(IDLE), CancellationToken::new()).await;
+    loaded.expect("nothing is stopped");
+
+    assert_eq!(stack.query("SELECT COUNT(*), COUNT(DISTINCT n) FROM events.a").await, [["2", "2"]]);
+    let found = quarantined(&stack).await;
+    assert!(found.len() == 1 && found[0].line == 2, "{found:?}");
+    assert!(!found[0].detail.contains("does not show"), "Redshift's own reason: {found:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn more_bad_records_than_can_be_searched_for_stop_the_table_and_name_the_view() {
     let mut stack = patient().await;
     stack.settings.loader.stopped_retry = Duration::from_secs(1);
