@@ -4,6 +4,7 @@
 //! Credentials, region and endpoints are not settings: they come from the standard AWS environment.
 
 mod grantee;
+mod kinds;
 mod reader;
 mod rules;
 mod sections;
