@@ -1,5 +1,5 @@
 use crate::altered::{Answer, answering};
-use crate::process::{command, output};
+use crate::process::router_log;
 use crate::stack::{IDLE, Stack};
 use common::queue::Queue;
 use common::settings::Overwrite;
@@ -115,18 +115,11 @@ async fn a_claim_of_another_key_keeps_no_contents_out() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_object_routed_once_more_is_logged_without_its_counts() {
     let stack = Stack::start().await;
-    let router = || async {
-        let mut router = command(&stack, "router");
-        router.args(["run", "--until-idle", "2s"]).env("LOG_ROUTER_LOG", "info");
-        let ended = output(router).await;
-        assert!(ended.status.success());
-        String::from_utf8(ended.stderr).expect("UTF-8")
-    };
     stack.put_lines("a.json.gz", [r#"{"event":"x"}"#]).await;
-    let first = router().await;
+    let first = router_log(&stack).await;
     assert!(first.contains("records=1") && first.contains("routed s3://raw-logs/a.json.gz"), "{first}");
     stack.put_lines("a.json.gz", [r#"{"event":"x"}"#]).await;
-    let again = router().await;
+    let again = router_log(&stack).await;
     assert!(!again.contains("records=") && again.contains("routed s3://raw-logs/a.json.gz once more"), "{again}");
 }
 

@@ -48,6 +48,15 @@ pub(crate) async fn output(mut command: Command) -> Output {
     tokio::task::spawn_blocking(move || command.output().expect("the binary starts")).await.expect("it was run")
 }
 
+/// Runs the router until nothing is left to do, and gives what it said.
+pub(crate) async fn router_log(stack: &Stack) -> String {
+    let mut router = command(stack, "router");
+    router.args(["run", "--until-idle", "2s"]).env("LOG_ROUTER_LOG", "info");
+    let ended = output(router).await;
+    assert!(ended.status.success());
+    String::from_utf8([ended.stdout, ended.stderr].concat()).expect("UTF-8")
+}
+
 /// A process that is killed when the test ends.
 pub(crate) struct Running(Child);
 

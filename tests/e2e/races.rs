@@ -1,4 +1,4 @@
-use crate::process::{command, output};
+use crate::process::router_log;
 use crate::redelivery::notification_of;
 use crate::stack::Stack;
 use common::clients::Clients;
@@ -206,14 +206,7 @@ async fn the_same_bytes_copied_again_are_known() {
 #[tokio::test(flavor = "multi_thread")]
 async fn new_contents_under_an_old_key_are_warned_of_once() {
     let stack = Stack::start().await;
-    let router = || async {
-        let mut router = command(&stack, "router");
-        router.args(["run", "--until-idle", "2s"]).env("LOG_ROUTER_LOG", "info");
-        let ended = output(router).await;
-        assert!(ended.status.success());
-        let log = [ended.stdout, ended.stderr].concat();
-        String::from_utf8(log).expect("UTF-8").matches("overwritten:").count()
-    };
+    let router = async || router_log(&stack).await.matches("overwritten:").count();
     stack.put_lines("a.json.gz", [r#"{"event":"x","n":1}"#]).await;
     stack.put_lines("ab.json.gz", [r#"{"event":"x","n":1}"#]).await;
     assert_eq!(router().await, 0);
