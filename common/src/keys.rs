@@ -176,6 +176,26 @@ impl KeyLayout {
         Some(date.with_hms(u8::try_from(hour).ok()?, 0, 0).ok()?.assume_utc())
     }
 
+    /// The raw objects of this hour that the router's sweep found without a seal.
+    pub fn open_hour(&self, hour: OffsetDateTime) -> String {
+        format!("{}sweep/open/{}.json", self.seals, self::hour(hour))
+    }
+
+    /// Who sweeps for the router.
+    pub fn router_sweep_claim(&self) -> String {
+        format!("{}sweep/router.json", self.seals)
+    }
+
+    /// The document of a replace.
+    pub fn replace(&self, name: &str) -> String {
+        format!("{}replace/{name}.json", self.seals)
+    }
+
+    /// Where backfills say how far they are.
+    pub fn backfill_root(&self) -> String {
+        format!("{}backfill/", self.seals)
+    }
+
     /// Who sweeps for the loader.
     pub fn sweep_claim(&self) -> String {
         format!("{}sweep/loader.json", self.seals)

@@ -28,3 +28,22 @@ pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<OffsetD
     let text = String::deserialize(deserializer)?;
     parse(&text).map_err(|error| D::Error::custom(format!("{text:?} is not an RFC 3339 time: {error}")))
 }
+
+/// For `#[serde(with = "timestamp::option")]`, with a default where it may be missing.
+pub mod option {
+    use serde::{Deserializer, Serializer};
+    use time::OffsetDateTime;
+
+    /// As the time, if there is one.
+    pub fn serialize<S: Serializer>(at: &Option<OffsetDateTime>, serializer: S) -> Result<S::Ok, S::Error> {
+        match at {
+            Some(at) => super::serialize(at, serializer),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    /// What is there must be a time.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<OffsetDateTime>, D::Error> {
+        super::deserialize(deserializer).map(Some)
+    }
+}

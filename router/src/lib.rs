@@ -5,6 +5,8 @@
 
 mod fetch;
 mod handle;
+mod known;
+mod listing;
 pub mod notification;
 pub mod route;
 mod sealing;
