@@ -48,6 +48,11 @@ pub enum ObjectSourceError {
     /// S3 is there and does not hand it out: 403 or 503.
     #[error("{}", refused_by_s3(*status))]
     Refused { status: u16 },
+    #[error(
+        "{}",
+        s3_exception("The operation is not valid for the object's storage class,Status 403,Error InvalidObjectState")
+    )]
+    Archived,
     #[error(transparent)]
     Io(io::Error),
 }
@@ -88,5 +93,9 @@ fn refused_by_s3(status: u16) -> String {
         503 => "Please reduce your request rate.,Status 503,Error SlowDown",
         _ => "Access Denied,Status 403,Error AccessDenied",
     };
+    s3_exception(what)
+}
+
+fn s3_exception(what: &str) -> String {
     format!("S3ServiceException:{what},Rid SANDBOX,ExtRid SANDBOX,CanRetry 1")
 }

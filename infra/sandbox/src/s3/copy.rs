@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use s3s::dto::*;
-use s3s::{S3Error, S3Request, S3Result, s3_error};
+use s3s::{S3Error, S3ErrorCode, S3Request, S3Result, s3_error};
 
 use super::conditions::ReadConditions;
 use super::index::{ObjectRow, StoredHeaders};
+use super::modified::modified_ms;
 use super::notifications::ObjectEvent;
-use super::{Store, caller_of, etag, index, now_in_seconds, objects, timestamp};
+use super::storage::Storage;
+use super::{Store, caller_of, etag, index, objects, timestamp};
 
 impl Store {
     pub(super) async fn copy_object(&self, request: S3Request<CopyObjectInput>) -> S3Result<CopyObjectOutput> {
@@ -18,14 +20,16 @@ impl Store {
         let (from_bucket, from_key) = source_of(&input.copy_source)?;
         let replaces_headers =
             input.metadata_directive.as_ref().is_some_and(|directive| directive.as_str() == MetadataDirective::REPLACE);
-        if (from_bucket, from_key) == (input.bucket.as_str(), input.key.as_str()) && !replaces_headers {
+        let storage = Storage::of(input.storage_class.as_ref())?;
+        self.index.transaction(|tx| index::bucket(tx, &input.bucket))?;
+        let source = self.index.object(from_bucket, from_key)?;
+        let changes = replaces_headers || storage.class != source.storage.class;
+        if (from_bucket, from_key) == (input.bucket.as_str(), input.key.as_str()) && !changes {
             return Err(s3_error!(
                 InvalidRequest,
                 "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes."
             ));
         }
-        self.index.transaction(|tx| index::bucket(tx, &input.bucket))?;
-        let source = self.index.object(from_bucket, from_key)?;
         allow(
             &source,
             &ReadConditions {
@@ -49,7 +53,8 @@ impl Store {
         } else {
             source.headers
         };
-        let row = ObjectRow { content: linked.id.clone(), modified_ms: now_in_seconds(), headers, ..source };
+        let modified_ms = modified_ms(&headers.metadata)?;
+        let row = ObjectRow { content: linked.id.clone(), modified_ms, headers, storage, ..source };
         let condition = |name: &str| -> S3Result<Option<ETagCondition>> {
             let Some(value) = request.headers.get(name) else { return Ok(None) };
             ETagCondition::parse_http_header(value.as_bytes())
@@ -129,7 +134,16 @@ fn source_of(source: &CopySource) -> S3Result<(&str, &str)> {
 fn allow(source: &ObjectRow, conditions: &ReadConditions<'_>) -> S3Result<()> {
     conditions
         .allow(&source.etag, source.modified_ms)
-        .map_err(|_| s3_error!(PreconditionFailed, "At least one of the pre-conditions you specified did not hold"))
+        .map_err(|_| s3_error!(PreconditionFailed, "At least one of the pre-conditions you specified did not hold"))?;
+    if source.storage.is_readable() {
+        return Ok(());
+    }
+    let mut error = S3Error::with_message(
+        S3ErrorCode::Custom("ObjectNotInActiveTierError".into()),
+        "The source object of the COPY operation is not in the active tier and is only stored in Amazon Glacier.",
+    );
+    error.set_status_code(http::StatusCode::FORBIDDEN);
+    Err(error)
 }
 
 /// Deleted between the look and the copy: as if it had been deleted a moment earlier.

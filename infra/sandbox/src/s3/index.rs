@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
+use anyhow::Context;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use s3s::dto::ETagCondition;
 use s3s::{S3Error, S3Result, s3_error};
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::checksum::StoredChecksum;
 use super::conditions;
+use super::storage::Storage;
 
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS buckets (
@@ -21,16 +23,25 @@ const SCHEMA: &str = "
     ) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS objects (
         bucket TEXT NOT NULL, key BLOB NOT NULL, content TEXT NOT NULL, size INTEGER NOT NULL, etag TEXT NOT NULL,
-        modified_ms INTEGER NOT NULL, headers TEXT NOT NULL, checksum TEXT NOT NULL, PRIMARY KEY (bucket, key)
+        modified_ms INTEGER NOT NULL, headers TEXT NOT NULL, checksum TEXT NOT NULL,
+        class TEXT NOT NULL DEFAULT 'STANDARD', restored_until_ms INTEGER, PRIMARY KEY (bucket, key)
     ) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS uploads (
-        id TEXT PRIMARY KEY, bucket TEXT NOT NULL, key BLOB NOT NULL, initiated_ms INTEGER NOT NULL, headers TEXT NOT NULL
+        id TEXT PRIMARY KEY, bucket TEXT NOT NULL, key BLOB NOT NULL, initiated_ms INTEGER NOT NULL, headers TEXT NOT NULL,
+        class TEXT NOT NULL DEFAULT 'STANDARD'
     ) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS parts (
         upload TEXT NOT NULL, number INTEGER NOT NULL, content TEXT NOT NULL, size INTEGER NOT NULL, etag TEXT NOT NULL,
         modified_ms INTEGER NOT NULL, checksum TEXT NOT NULL, PRIMARY KEY (upload, number)
     ) WITHOUT ROWID;
 ";
+
+/// Columns that came later: a directory of an earlier sandbox gets them when it is opened.
+const ADDED: [(&str, &str, &str); 3] = [
+    ("objects", "class", "TEXT NOT NULL DEFAULT 'STANDARD'"),
+    ("objects", "restored_until_ms", "INTEGER"),
+    ("uploads", "class", "TEXT NOT NULL DEFAULT 'STANDARD'"),
+];
 
 /// The headers a client stores with an object and gets back with it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,10 +61,11 @@ pub(super) struct ObjectRow {
     pub(super) size: u64,
     /// Hex, without quotes.
     pub(super) etag: String,
-    /// Whole seconds, as S3's clock for objects has them.
+    /// `modified` says which time it is.
     pub(super) modified_ms: i64,
     pub(super) headers: StoredHeaders,
     pub(super) checksum: Option<StoredChecksum>,
+    pub(super) storage: Storage,
 }
 
 #[derive(Debug, Clone)]
@@ -85,6 +97,7 @@ pub(super) struct Committed {
 impl Index {
     pub(super) fn open(dir: &Path) -> anyhow::Result<Self> {
         let connection = crate::database::open(&dir.join("s3").join("index.sqlite"), SCHEMA)?;
+        add_missing_columns(&connection).context("could not add columns to the object index")?;
         Ok(Self { state: Mutex::new(State { connection, last_sequencer: 0 }) })
     }
 
@@ -135,7 +148,7 @@ impl Index {
             let bucket_row = self::bucket(tx, bucket)?;
             let current = find_object(tx, bucket, key)?;
             conditions::allow_write(current.as_ref().map(|row| row.etag.as_str()), if_match, if_none_match)?;
-            tx.prepare_cached("INSERT OR REPLACE INTO objects VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")
+            tx.prepare_cached("INSERT OR REPLACE INTO objects VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)")
                 .and_then(|mut insert| {
                     insert.execute(params![
                         bucket,
@@ -145,7 +158,9 @@ impl Index {
                         row.etag,
                         row.modified_ms,
                         to_json(&row.headers),
-                        to_json(&row.checksum)
+                        to_json(&row.checksum),
+                        row.storage.class,
+                        row.storage.restored_until_ms
                     ])
                 })
                 .map_err(db)?;
@@ -190,7 +205,8 @@ pub(super) fn read_bucket(row: &rusqlite::Row<'_>) -> rusqlite::Result<BucketRow
 
 fn find_object(tx: &Transaction<'_>, bucket: &str, key: &str) -> S3Result<Option<ObjectRow>> {
     tx.prepare_cached(
-        "SELECT content, size, etag, modified_ms, headers, checksum FROM objects WHERE bucket = ?1 AND key = ?2",
+        "SELECT content, size, etag, modified_ms, headers, checksum, class, restored_until_ms
+         FROM objects WHERE bucket = ?1 AND key = ?2",
     )
     .and_then(|mut select| {
         select
@@ -202,11 +218,31 @@ fn find_object(tx: &Transaction<'_>, bucket: &str, key: &str) -> S3Result<Option
                     modified_ms: row.get(3)?,
                     headers: from_json(row, 4)?,
                     checksum: from_json(row, 5)?,
+                    storage: Storage { class: row.get(6)?, restored_until_ms: row.get(7)? },
                 })
             })
             .optional()
     })
     .map_err(db)
+}
+
+pub(super) fn set_restored(tx: &Transaction<'_>, bucket: &str, key: &str, until_ms: i64) -> S3Result<()> {
+    tx.prepare_cached("UPDATE objects SET restored_until_ms = ?3 WHERE bucket = ?1 AND key = ?2")
+        .and_then(|mut update| update.execute(params![bucket, key.as_bytes(), until_ms]))
+        .map_err(db)?;
+    Ok(())
+}
+
+fn add_missing_columns(connection: &Connection) -> rusqlite::Result<()> {
+    for (table, column, definition) in ADDED {
+        let is_there: bool = connection
+            .prepare("SELECT EXISTS (SELECT 1 FROM pragma_table_info(?1) WHERE name = ?2)")?
+            .query_row([table, column], |row| row.get(0))?;
+        if !is_there {
+            connection.execute_batch(&format!("ALTER TABLE {table} ADD COLUMN {column} {definition}"))?;
+        }
+    }
+    Ok(())
 }
 
 /// The index failed, not the client.
@@ -222,4 +258,25 @@ pub(super) fn from_json<T: serde::de::DeserializeOwned>(row: &rusqlite::Row<'_>,
     let text: String = row.get(column)?;
     serde_json::from_str(&text)
         .map_err(|e| rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(e)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_of_an_earlier_sandbox_gets_the_columns_that_came_later() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let earlier = SCHEMA.replace("class TEXT NOT NULL DEFAULT 'STANDARD', restored_until_ms INTEGER,", "");
+        assert_ne!(earlier, SCHEMA);
+        let connection = crate::database::open(&dir.path().join("s3").join("index.sqlite"), &earlier).unwrap();
+        connection.execute("INSERT INTO buckets VALUES ('b', 'us-east-1', 0, '[]')", []).unwrap();
+        let object = "INSERT INTO objects VALUES ('b', CAST('k' AS BLOB), 'c', 1, 'e', 0, '{\"metadata\":{}}', 'null')";
+        connection.execute(object, []).unwrap();
+        drop(connection);
+        for _ in 0..2 {
+            let row = Index::open(dir.path()).unwrap().object("b", "k").unwrap();
+            assert_eq!(row.storage, Storage { class: "STANDARD".to_owned(), restored_until_ms: None });
+        }
+    }
 }

@@ -6,6 +6,7 @@ use rusqlite::{Transaction, params};
 use s3s::S3Result;
 
 use super::index::db;
+use super::storage::Storage;
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Listed {
@@ -13,6 +14,7 @@ pub(super) struct Listed {
     pub(super) size: i64,
     pub(super) etag: String,
     pub(super) modified_ms: i64,
+    pub(super) storage: Storage,
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -41,7 +43,10 @@ pub(super) fn page(tx: &Transaction<'_>, request: &PageRequest<'_>) -> S3Result<
     let mut last_shown: Option<String> = None;
     let mut from = first_key(request);
     let mut select = tx
-        .prepare_cached("SELECT key, size, etag, modified_ms FROM objects WHERE bucket = ?1 AND key >= ?2 ORDER BY key")
+        .prepare_cached(
+            "SELECT key, size, etag, modified_ms, class, restored_until_ms
+             FROM objects WHERE bucket = ?1 AND key >= ?2 ORDER BY key",
+        )
         .map_err(db)?;
     // Each round reads rows until the end, or until a common prefix to jump over.
     loop {
@@ -74,6 +79,7 @@ pub(super) fn page(tx: &Transaction<'_>, request: &PageRequest<'_>) -> S3Result<
                 size: row.get(1).map_err(db)?,
                 etag: row.get(2).map_err(db)?,
                 modified_ms: row.get(3).map_err(db)?,
+                storage: Storage { class: row.get(4).map_err(db)?, restored_until_ms: row.get(5).map_err(db)? },
                 key: key.clone(),
             });
             last_shown = Some(key);
@@ -115,11 +121,14 @@ mod tests {
         let connection = Connection::open_in_memory().unwrap();
         connection
             .execute_batch(
-                "CREATE TABLE objects (bucket, key BLOB, size, etag, modified_ms, PRIMARY KEY (bucket, key))",
+                "CREATE TABLE objects (bucket, key BLOB, size, etag, modified_ms, class, restored_until_ms,
+                                       PRIMARY KEY (bucket, key))",
             )
             .unwrap();
         for key in keys {
-            connection.execute("INSERT INTO objects VALUES ('b', ?1, 1, 'e', 0)", [key.as_bytes()]).unwrap();
+            connection
+                .execute("INSERT INTO objects VALUES ('b', ?1, 1, 'e', 0, 'STANDARD', NULL)", [key.as_bytes()])
+                .unwrap();
         }
         connection
     }

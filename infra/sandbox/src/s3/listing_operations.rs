@@ -32,8 +32,11 @@ impl Store {
         let spelling = Spelling::of(input.encoding_type.as_ref());
         let key_count = i32::try_from(page.objects.len() + page.common_prefixes.len()).unwrap_or(i32::MAX);
         let next = page.next.as_ref().map(aws_smithy_types::base64::encode);
-        let owner = input.fetch_owner.unwrap_or(false);
-        let (contents, common_prefixes) = spelling.page(page, owner);
+        let show = Show {
+            owner: input.fetch_owner.unwrap_or(false),
+            restore_status: wants_restore_status(input.optional_object_attributes.as_ref()),
+        };
+        let (contents, common_prefixes) = spelling.page(page, show);
         Ok(ListObjectsV2Output {
             name: Some(input.bucket),
             prefix: Some(spelling.of_text(prefix)),
@@ -66,7 +69,8 @@ impl Store {
         // Given only with a delimiter; others use the last key ("ListObjects" page).
         let next_marker = page.next.clone().filter(|_| !delimiter.is_empty()).map(|next| spelling.of_text(next));
         let is_truncated = page.next.is_some();
-        let (contents, common_prefixes) = spelling.page(page, true);
+        let restore_status = wants_restore_status(input.optional_object_attributes.as_ref());
+        let (contents, common_prefixes) = spelling.page(page, Show { owner: true, restore_status });
         Ok(ListObjectsOutput {
             name: Some(input.bucket),
             prefix: Some(spelling.of_text(prefix)),
@@ -90,6 +94,17 @@ impl Store {
     }
 }
 
+/// What is told of each object only when asked for.
+#[derive(Clone, Copy)]
+struct Show {
+    owner: bool,
+    restore_status: bool,
+}
+
+fn wants_restore_status(asked: Option<&OptionalObjectAttributesList>) -> bool {
+    asked.is_some_and(|all| all.iter().any(|name| name.as_str() == OptionalObjectAttributes::RESTORE_STATUS))
+}
+
 /// How keys are written in the answer.
 #[derive(Clone, Copy)]
 enum Spelling {
@@ -109,8 +124,8 @@ impl Spelling {
         }
     }
 
-    fn page(self, page: Page, with_owner: bool) -> (Option<ObjectList>, Option<CommonPrefixList>) {
-        let owner = with_owner.then(|| Owner { id: Some(crate::ACCOUNT_ID.to_owned()), ..Default::default() });
+    fn page(self, page: Page, show: Show) -> (Option<ObjectList>, Option<CommonPrefixList>) {
+        let owner = show.owner.then(|| Owner { id: Some(crate::ACCOUNT_ID.to_owned()), ..Default::default() });
         let objects: Vec<Object> = page
             .objects
             .into_iter()
@@ -119,7 +134,8 @@ impl Spelling {
                 size: Some(listed.size),
                 e_tag: Some(etag(&listed.etag)),
                 last_modified: Some(timestamp(listed.modified_ms)),
-                storage_class: Some(ObjectStorageClass::from_static(ObjectStorageClass::STANDARD)),
+                restore_status: show.restore_status.then(|| listed.storage.restore_status()).flatten(),
+                storage_class: Some(ObjectStorageClass::from(listed.storage.class)),
                 owner: owner.clone(),
                 ..Default::default()
             })

@@ -11,15 +11,19 @@ mod copy;
 mod index;
 mod listing;
 mod listing_operations;
+mod modified;
 mod multipart;
 mod notifications;
 mod objects;
 mod operations;
 mod request;
+mod storage;
 mod uploads;
 
 #[cfg(test)]
 mod notification_tests;
+#[cfg(test)]
+mod old_objects_tests;
 #[cfg(test)]
 mod tests;
 
@@ -40,7 +44,7 @@ pub(crate) use request::Caller;
 use crate::faults::{Faults, Kind, Place, ReplyLost};
 use crate::redshift::{ObjectSource, ObjectSourceError};
 use crate::request_counts::RequestCounts;
-use crate::{clock, sqs};
+use crate::sqs;
 
 /// The object store, shared by the S3 endpoint and by COPY.
 pub(crate) struct Store {
@@ -129,6 +133,9 @@ impl ObjectSource for Store {
                 s3s::S3ErrorCode::NoSuchKey => ObjectSourceError::NoSuchKey,
                 _ => ObjectSourceError::Io(std::io::Error::other(error.to_string())),
             })?;
+            if !row.storage.is_readable() {
+                return Err(ObjectSourceError::Archived);
+            }
             match self.content.reader(&row.content) {
                 Ok(file) => return Ok(Box::new(file)),
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound && !last_try => {}
@@ -142,11 +149,6 @@ impl ObjectSource for Store {
 /// Every request gets its [`Caller`] in `request::prepare`.
 fn caller_of(extensions: &Extensions) -> Caller {
     extensions.get::<Caller>().cloned().unwrap_or_else(|| Caller::new(crate::DEFAULT_REGION.to_owned(), String::new()))
-}
-
-/// S3's object times have whole seconds, everywhere they are shown.
-fn now_in_seconds() -> i64 {
-    clock::now_ms() / 1_000 * 1_000
 }
 
 fn timestamp(ms: i64) -> s3s::dto::Timestamp {

@@ -9,10 +9,12 @@ use s3s::{S3Error, S3Request, S3Result, s3_error};
 use super::checksum::{self, Algorithm};
 use super::content::{self, Written};
 use super::index::{ObjectRow, StoredHeaders};
+use super::modified::{modified_ms, now_in_seconds};
 use super::notifications::ObjectEvent;
 use super::request::Trailers;
+use super::storage::Storage;
 use super::uploads::{self, PartRow, Upload};
-use super::{Store, caller_of, etag, index, now_in_seconds, objects, timestamp};
+use super::{Store, caller_of, etag, index, objects, timestamp};
 use crate::clock::now_ms;
 use crate::digest::hex;
 
@@ -39,7 +41,10 @@ impl Store {
                 cache_control: input.cache_control,
                 metadata: input.metadata.unwrap_or_default().into_iter().collect(),
             },
+            storage: Storage::of(input.storage_class.as_ref())?,
         };
+        // Refused now rather than after every part was uploaded.
+        modified_ms(&upload.headers.metadata)?;
         self.index.transaction(|tx| {
             index::bucket(tx, &input.bucket)?;
             uploads::insert(tx, &input.bucket, &upload)
@@ -129,9 +134,10 @@ impl Store {
             content: written.id.clone(),
             size: written.size,
             etag: etag_hex,
-            modified_ms: now_in_seconds(),
+            modified_ms: modified_ms(&upload.headers.metadata)?,
             headers: upload.headers,
             checksum: None,
+            storage: upload.storage,
         };
         let conditions = (input.if_match.as_ref(), input.if_none_match.as_ref());
         let mut parts_to_remove = Vec::new();

@@ -7,9 +7,11 @@ use s3s::{S3Error, S3Request, S3Result, s3_error};
 use super::checksum::{self, Algorithm};
 use super::conditions::ReadConditions;
 use super::index::{ObjectRow, StoredHeaders};
+use super::modified::modified_ms;
 use super::notifications::ObjectEvent;
 use super::request::Trailers;
-use super::{Store, caller_of, content, etag, index, now_in_seconds, timestamp};
+use super::storage::{self, Storage};
+use super::{Store, caller_of, content, etag, index, timestamp};
 
 /// What every bucket of the sandbox can do with an object is store it: asking for more is refused, not forgotten.
 const UNSUPPORTED_HEADERS: [&str; 6] = [
@@ -26,6 +28,16 @@ impl Store {
         refuse_unsupported(&request.headers)?;
         let caller = caller_of(&request.extensions);
         let input = request.input;
+        let headers = StoredHeaders {
+            content_type: input.content_type,
+            content_encoding: input.content_encoding,
+            content_language: input.content_language,
+            content_disposition: input.content_disposition,
+            cache_control: input.cache_control,
+            metadata: input.metadata.unwrap_or_default().into_iter().collect(),
+        };
+        let storage = Storage::of(input.storage_class.as_ref())?;
+        let modified_ms = modified_ms(&headers.metadata)?;
         // Before the body is read: nobody wants to upload a gigabyte to a bucket that is not there.
         self.index.transaction(|tx| index::bucket(tx, &input.bucket))?;
         let written = self.content.write(input.body, Algorithm::of_request(&request.headers)).await?;
@@ -35,16 +47,10 @@ impl Store {
             content: written.id.clone(),
             size: written.size,
             etag: written.etag(),
-            modified_ms: now_in_seconds(),
-            headers: StoredHeaders {
-                content_type: input.content_type,
-                content_encoding: input.content_encoding,
-                content_language: input.content_language,
-                content_disposition: input.content_disposition,
-                cache_control: input.cache_control,
-                metadata: input.metadata.unwrap_or_default().into_iter().collect(),
-            },
+            modified_ms,
+            headers,
             checksum: written.checksum.clone(),
+            storage,
         };
         let conditions = (input.if_match.as_ref(), input.if_none_match.as_ref());
         let committed = self.index.commit_object((&input.bucket, &input.key), &row, conditions, |_| Ok(()))?;
@@ -83,6 +89,9 @@ impl Store {
         let mut retried = false;
         let (range, body) = loop {
             conditions.allow(&row.etag, row.modified_ms)?;
+            if !row.storage.is_readable() {
+                return Err(storage::not_readable());
+            }
             let range = part_of(&row, input.range.as_ref())?;
             match self.content.stream(&row.content, range.clone()) {
                 Ok(body) => break (range, body),
@@ -109,6 +118,8 @@ impl Store {
             content_disposition: row.headers.content_disposition,
             cache_control: row.headers.cache_control,
             metadata: Some(row.headers.metadata.into_iter().collect()),
+            storage_class: row.storage.header(),
+            restore: row.storage.restore_header(),
             checksum_crc32: sums.checksum_crc32,
             checksum_crc32c: sums.checksum_crc32c,
             checksum_crc64nvme: sums.checksum_crc64nvme,
@@ -145,6 +156,8 @@ impl Store {
             content_disposition: row.headers.content_disposition,
             cache_control: row.headers.cache_control,
             metadata: Some(row.headers.metadata.into_iter().collect()),
+            storage_class: row.storage.header(),
+            restore: row.storage.restore_header(),
             checksum_crc32: sums.checksum_crc32,
             checksum_crc32c: sums.checksum_crc32c,
             checksum_crc64nvme: sums.checksum_crc64nvme,
@@ -220,7 +233,7 @@ pub(super) fn refuse_unsupported(headers: &HeaderMap) -> S3Result<()> {
 }
 
 /// Objects of an unversioned bucket have the version `null`.
-fn refuse_versions(version_id: Option<&str>, part_number: Option<i32>) -> S3Result<()> {
+pub(super) fn refuse_versions(version_id: Option<&str>, part_number: Option<i32>) -> S3Result<()> {
     if version_id.is_some_and(|id| id != "null") {
         return Err(s3_error!(NoSuchVersion, "The specified version does not exist."));
     }

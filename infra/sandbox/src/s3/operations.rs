@@ -70,6 +70,7 @@ operations! {
     head_object: HeadObjectInput => HeadObjectOutput,
     delete_object: DeleteObjectInput => DeleteObjectOutput,
     delete_objects: DeleteObjectsInput => DeleteObjectsOutput,
+    restore_object: RestoreObjectInput => RestoreObjectOutput,
     copy_object: CopyObjectInput => CopyObjectOutput,
     create_multipart_upload: CreateMultipartUploadInput => CreateMultipartUploadOutput,
     upload_part: UploadPartInput => UploadPartOutput,

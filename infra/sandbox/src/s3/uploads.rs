@@ -5,12 +5,14 @@ use s3s::{S3Result, s3_error};
 
 use super::checksum::StoredChecksum;
 use super::index::{StoredHeaders, db, from_json, to_json};
+use super::storage::Storage;
 
 pub(super) struct Upload {
     pub(super) id: String,
     pub(super) key: String,
     pub(super) initiated_ms: i64,
     pub(super) headers: StoredHeaders,
+    pub(super) storage: Storage,
 }
 
 pub(super) struct PartRow {
@@ -23,21 +25,28 @@ pub(super) struct PartRow {
 }
 
 pub(super) fn insert(tx: &Transaction<'_>, bucket: &str, upload: &Upload) -> S3Result<()> {
-    tx.prepare_cached("INSERT INTO uploads VALUES (?1, ?2, ?3, ?4, ?5)")
+    tx.prepare_cached("INSERT INTO uploads VALUES (?1, ?2, ?3, ?4, ?5, ?6)")
         .and_then(|mut insert| {
             let headers = to_json(&upload.headers);
-            insert.execute(params![upload.id, bucket, upload.key.as_bytes(), upload.initiated_ms, headers])
+            let (key, class) = (upload.key.as_bytes(), &upload.storage.class);
+            insert.execute(params![upload.id, bucket, key, upload.initiated_ms, headers, class])
         })
         .map_err(db)?;
     Ok(())
 }
 
 pub(super) fn find(tx: &Transaction<'_>, (bucket, key): (&str, &str), id: &str) -> S3Result<Upload> {
-    tx.prepare_cached("SELECT initiated_ms, headers FROM uploads WHERE id = ?1 AND bucket = ?2 AND key = ?3")
+    tx.prepare_cached("SELECT initiated_ms, headers, class FROM uploads WHERE id = ?1 AND bucket = ?2 AND key = ?3")
         .and_then(|mut select| {
             select
                 .query_row(params![id, bucket, key.as_bytes()], |row| {
-                    Ok(Upload { id: id.to_owned(), key: key.to_owned(), initiated_ms: row.get(0)?, headers: from_json(row, 1)? })
+                    Ok(Upload {
+                        id: id.to_owned(),
+                        key: key.to_owned(),
+                        initiated_ms: row.get(0)?,
+                        headers: from_json(row, 1)?,
+                        storage: stored(row.get(2)?),
+                    })
                 })
                 .optional()
         })
@@ -50,10 +59,16 @@ pub(super) fn find(tx: &Transaction<'_>, (bucket, key): (&str, &str), id: &str) 
         })
 }
 
+fn stored(class: String) -> Storage {
+    Storage { class, restored_until_ms: None }
+}
+
 /// By key, then by start, as S3 lists them.
 pub(super) fn list(tx: &Transaction<'_>, bucket: &str) -> S3Result<Vec<Upload>> {
     let mut select = tx
-        .prepare_cached("SELECT id, key, initiated_ms FROM uploads WHERE bucket = ?1 ORDER BY key, initiated_ms, id")
+        .prepare_cached(
+            "SELECT id, key, initiated_ms, class FROM uploads WHERE bucket = ?1 ORDER BY key, initiated_ms, id",
+        )
         .map_err(db)?;
     let rows = select.query_map([bucket], |row| {
         let key: Vec<u8> = row.get(1)?;
@@ -62,6 +77,7 @@ pub(super) fn list(tx: &Transaction<'_>, bucket: &str) -> S3Result<Vec<Upload>> 
             key: String::from_utf8_lossy(&key).into_owned(),
             initiated_ms: row.get(2)?,
             headers: StoredHeaders::default(),
+            storage: stored(row.get(3)?),
         })
     });
     rows.and_then(Iterator::collect).map_err(db)

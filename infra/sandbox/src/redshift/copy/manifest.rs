@@ -49,7 +49,7 @@ pub(super) fn source_files(objects: &Arc<dyn ObjectSource>, copy: &CopyStatement
             ObjectSourceError::NoSuchKey => {
                 "S3ServiceException:The specified key does not exist.,Status 404,Error NoSuchKey".to_owned()
             }
-            refused @ ObjectSourceError::Refused { .. } => refused.to_string(),
+            refused @ (ObjectSourceError::Refused { .. } | ObjectSourceError::Archived) => refused.to_string(),
             ObjectSourceError::Io(error) => error.to_string(),
         };
         SqlError::new(format!("Problem reading manifest file - {reason}"))

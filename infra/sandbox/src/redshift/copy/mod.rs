@@ -145,7 +145,9 @@ impl<'a> Load<'a> {
                 decompressed(self.statement.compression, reader).map(Some).map_err(|error| unreadable(file, &error))
             }
             Err(ObjectSourceError::Io(error)) => Err(unreadable(file, &error)),
-            Err(refused @ ObjectSourceError::Refused { .. }) => Err(unreadable(file, &refused)),
+            Err(refused @ (ObjectSourceError::Refused { .. } | ObjectSourceError::Archived)) => {
+                Err(unreadable(file, &refused))
+            }
             Err(_) if file.mandatory && self.statement.manifest => Err(SqlError::new(format!(
                 "Mandatory url is not present in manifest file. The missing file is {}",
                 file.url()
