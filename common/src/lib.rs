@@ -23,3 +23,4 @@ pub mod swept;
 pub mod telemetry;
 pub mod timestamp;
 pub mod value_type;
+pub mod warehouse;

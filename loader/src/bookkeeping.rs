@@ -5,7 +5,7 @@ use crate::batch::new_name;
 use crate::sql::sweep::{COMPLETE_VIEW, view_complete};
 use crate::sql::{Names, ask, bookkeeping as sql};
 use crate::verdict::Class;
-use crate::warehouse::{Warehouse, WarehouseError, required};
+use crate::warehouse::{Classed as _, Warehouse, WarehouseError, required};
 use common::event_name::EventName;
 
 /// Makes what is missing of both schemas and the shared tables.

@@ -19,7 +19,7 @@ use crate::sql::load::{Copy, LedgerRow};
 use crate::table::Table;
 use crate::transaction::{Plan, Role, TablePlan, Transaction};
 use crate::verdict::{self, Class};
-use crate::warehouse::WarehouseError;
+use crate::warehouse::{Classed as _, WarehouseError};
 use common::event_name::EventName;
 use common::load_request::LoadRequest;
 use common::seal::{Part, SealError};

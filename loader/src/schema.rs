@@ -17,7 +17,7 @@ use crate::mapping::{Column, Mapping};
 use crate::sql::ddl::{self, Change};
 use crate::sql::{Names, ask, load};
 use crate::verdict::{self, Class};
-use crate::warehouse::{Failure, Row, Warehouse, WarehouseError, number, required};
+use crate::warehouse::{Classed as _, Failure, Row, Warehouse, WarehouseError, number, required};
 use common::event_name::EventName;
 use common::settings::{Evolve, Settings};
 use freezing::{Refused, can_do_without, columns_of};

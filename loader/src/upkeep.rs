@@ -5,7 +5,7 @@ use crate::sql::{BATCH_MAX_ENTRIES, Names, sweep as sql};
 use crate::start;
 use crate::sweep::{Ledgers, Loaded, Mode, Outcome, Report, SweepError, of_seal};
 use crate::verdict::Class;
-use crate::warehouse::{Row, Warehouse, WarehouseError, number, required};
+use crate::warehouse::{Classed as _, Row, Warehouse, WarehouseError, number, required};
 use common::aws_error::AwsError;
 use common::clients::Clients;
 use common::event_name::EventName;

@@ -10,7 +10,7 @@ use crate::sql::load::{Copy, statement_timeout};
 use crate::sql::{BATCH_MAX_ENTRIES, check};
 use crate::transaction::Role;
 use crate::verdict::{self, Class};
-use crate::warehouse::{Ended, Failure, Row, number};
+use crate::warehouse::{Classed as _, Ended, Failure, Row, number};
 use common::event_name::EventName;
 use common::seal::Part;
 use common::telemetry::chain;

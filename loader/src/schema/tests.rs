@@ -4,8 +4,9 @@ use super::*;
 use crate::mapping::choice::choose;
 use crate::mapping::tests::{column, sketch, variant};
 use crate::sql::tests::names;
-use crate::warehouse::tests::{Answer, ok, scripted};
+
 use common::sketch::{SketchNode, Types};
+use common::warehouse::scripted::{Answer, ok, scripted};
 
 const RULES: Rules = Rules { evolve: Evolve::Add, max_depth: 3 };
 

@@ -14,12 +14,7 @@ pub(crate) mod sweep;
 
 use common::event_name::EventName;
 use common::settings::Settings;
-
-/// Longest statement text the Data API takes is 100 KB (Redshift management guide, data-api: quotas).
-pub(crate) const STATEMENT_MAX_BYTES: usize = 100_000;
-
-/// Most statements of one batch (Data API, `BatchExecuteStatement`: `Sqls`).
-pub(crate) const BATCH_MAX_ENTRIES: usize = 40;
+pub(crate) use common::warehouse::{BATCH_MAX_ENTRIES, STATEMENT_MAX_BYTES, identifier, literal};
 
 /// The two schemas, and the names of what lives in them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,17 +60,6 @@ pub(crate) fn ledger_name(event: &EventName) -> String {
     format!("ledger_{event}")
 }
 
-/// A name, always quoted: reserved words need no list.
-pub(crate) fn identifier(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
-
-/// A text literal. Redshift reads a backslash as an escape, so both quotes and backslashes are doubled
-/// (database developer guide, `r_QUOTE_LITERAL`). A NUL cannot be in a statement.
-pub(crate) fn literal(text: &str) -> String {
-    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''").replace('\0', "\u{fffd}"))
-}
-
 fn qualified(schema: &str, name: &str) -> String {
     format!("{}.{}", identifier(schema), identifier(name))
 }
@@ -106,14 +90,6 @@ pub(crate) mod tests {
 
     pub(crate) fn names() -> Names {
         Names { schema: "events".into(), bookkeeping: "log_router".into() }
-    }
-
-    #[test]
-    fn hostile_text_cannot_leave_its_quotes() {
-        assert_eq!(literal("it's"), "'it''s'");
-        assert_eq!(literal(r"\' OR 1=1 --"), r"'\\'' OR 1=1 --'");
-        assert_eq!(literal("a\0b"), "'a\u{fffd}b'");
-        assert_eq!(identifier(r#"a"; DROP TABLE x; --"#), r#""a""; DROP TABLE x; --""#);
     }
 
     #[test]

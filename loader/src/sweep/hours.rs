@@ -8,7 +8,7 @@ use super::{SweepError, Sweeper};
 use crate::sql::Names;
 use crate::sql::sweep::{self as sql, CompleteRow};
 use crate::verdict::Class;
-use crate::warehouse::{Row, Warehouse, WarehouseError, number, required};
+use crate::warehouse::{Classed as _, Row, Warehouse, WarehouseError, number, required};
 use common::event_name::EventName;
 use common::seals::SealReadError;
 use common::telemetry::chain;

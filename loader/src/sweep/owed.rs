@@ -3,7 +3,7 @@
 use super::reading::Sealed;
 use crate::sql::{Names, sweep as sql};
 use crate::verdict::Class;
-use crate::warehouse::{Row, Warehouse, WarehouseError, number, required};
+use crate::warehouse::{Classed as _, Row, Warehouse, WarehouseError, number, required};
 use common::event_name::EventName;
 use common::source::SourceId;
 use std::collections::{BTreeMap, BTreeSet, HashMap};

@@ -2,61 +2,8 @@
 
 mod quotas;
 
+use super::scripted::{ok, scripted};
 use super::*;
-use crate::verdict::Class;
-use aws_sdk_redshiftdata::config::http::{HttpRequest, HttpResponse};
-use aws_sdk_redshiftdata::config::retry::RetryConfig;
-use aws_sdk_redshiftdata::config::{BehaviorVersion, Config, Credentials, Region};
-use aws_sdk_s3::primitives::SdkBody;
-use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn};
-use aws_smithy_runtime_api::client::result::ConnectorError;
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
-
-/// One expected call with its answer: status and body, or no answer.
-pub(crate) type Answer = (&'static str, Option<(u16, String)>);
-
-#[derive(Clone, Debug)]
-pub(crate) struct Script {
-    answers: Arc<Mutex<VecDeque<Answer>>>,
-}
-
-impl HttpConnector for Script {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let target = request.headers().get("x-amz-target").unwrap_or_default().to_owned();
-        let (operation, answer) = self.answers.lock().unwrap().pop_front().expect("no further call is expected");
-        assert_eq!(target, format!("RedshiftData.{operation}"));
-        HttpConnectorFuture::ready(match answer {
-            Some((status, body)) => Ok(HttpResponse::new(status.try_into().unwrap(), SdkBody::from(body))),
-            None => Err(ConnectorError::io("connection reset".into())),
-        })
-    }
-}
-
-/// A warehouse that answers as scripted, and the script, to see whether all of it was used.
-pub(crate) fn scripted(answers: Vec<Answer>) -> (Warehouse, Script) {
-    let script = Script { answers: Arc::new(Mutex::new(answers.into())) };
-    let connector = SharedHttpConnector::new(script.clone());
-    let config = Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new("us-east-1"))
-        .credentials_provider(Credentials::new("test", "test", None, None, "test"))
-        .retry_config(RetryConfig::disabled())
-        .http_client(http_client_fn(move |_, _| connector.clone()))
-        .build();
-    let target = Target::Workgroup { name: "analytics".into(), secret_arn: None };
-    (Warehouse { client: Client::from_conf(config), target, database: "dev".into() }, script)
-}
-
-impl Script {
-    pub(crate) fn assert_used_up(&self) {
-        assert_eq!(self.answers.lock().unwrap().len(), 0, "calls that were not made");
-    }
-}
-
-pub(crate) fn ok(body: &str) -> Option<(u16, String)> {
-    Some((200, body.to_owned()))
-}
 
 fn refused(status: u16, code: &str) -> Option<(u16, String)> {
     Some((status, format!(r#"{{"__type":"{code}","message":"no"}}"#)))
@@ -174,7 +121,7 @@ async fn waiting_for_a_name_ends_with_its_limit() {
     answers.insert(0, ("ListStatements", ok(r#"{"Statements":[{"Id":"1","Status":"STARTED"}]}"#)));
     let (warehouse, script) = scripted(answers);
     warehouse.wait_for_named("b-1", Duration::from_millis(50)).await;
-    assert!(script.answers.lock().unwrap().len() > 9_000, "it looked at the statement, and gave up");
+    assert!(script.left() > 9_000, "it looked at the statement, and gave up");
 }
 
 #[test]

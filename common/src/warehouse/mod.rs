@@ -4,17 +4,26 @@
 //! that runs. A running statement is never abandoned because one look at it failed.
 
 mod error;
+mod quote;
+#[cfg(any(test, feature = "test-support"))]
+pub mod scripted;
 
-pub(crate) use error::{Failure, WarehouseError};
+pub use error::{Failure, WarehouseError};
+pub use quote::{identifier, literal};
 
-use crate::sql::{BATCH_MAX_ENTRIES, STATEMENT_MAX_BYTES};
+use crate::aws_error::AwsError;
+use crate::settings::{LoaderSettings, Warehouse as Target};
 use aws_sdk_redshiftdata::Client;
 use aws_sdk_redshiftdata::operation::batch_execute_statement::BatchExecuteStatementOutput;
 use aws_sdk_redshiftdata::operation::describe_statement::DescribeStatementOutput;
 use aws_sdk_redshiftdata::types::{ExecutionMode, Field, StatementStatusString, StatusString};
-use common::aws_error::AwsError;
-use common::settings::{LoaderSettings, Warehouse as Target};
 use std::time::Duration;
+
+/// Longest statement text the Data API takes is 100 KB (Redshift management guide, data-api: quotas).
+pub const STATEMENT_MAX_BYTES: usize = 100_000;
+
+/// Most statements of one batch (Data API, `BatchExecuteStatement`: `Sqls`).
+pub const BATCH_MAX_ENTRIES: usize = 40;
 
 /// Seconds one call waits for a statement to end; the Data API takes up to 30 (`WaitTimeSeconds`).
 const SUBMIT_WAIT: i32 = 5;
@@ -31,50 +40,52 @@ const UNANSWERED_PAUSE: Duration = Duration::from_secs(5);
 
 /// One database of a workgroup or cluster.
 #[derive(Clone, Debug)]
-pub(crate) struct Warehouse {
+pub struct Warehouse {
     client: Client,
     target: Target,
     database: String,
 }
 
 /// One row of a result; NULL is `None`, numbers and booleans are their text.
-pub(crate) type Row = Vec<Option<String>>;
+pub type Row = Vec<Option<String>>;
 
 /// One of several statements, each of which was a transaction of its own.
 #[derive(Clone, Debug)]
-pub(crate) struct Ended {
+pub struct Ended {
     id: String,
-    pub(crate) failure: Option<Failure>,
+    /// Why it failed, if it did.
+    pub failure: Option<Failure>,
 }
 
 impl Warehouse {
-    pub(crate) fn new(client: Client, settings: &LoaderSettings) -> Self {
+    /// The warehouse of these settings.
+    pub fn new(client: Client, settings: &LoaderSettings) -> Self {
         Self { client, target: settings.warehouse.clone(), database: settings.database.clone() }
     }
 
     /// Runs one statement in a transaction of its own.
-    pub(crate) async fn execute(&self, name: &str, sql: &str) -> Result<(), WarehouseError> {
+    pub async fn execute(&self, name: &str, sql: &str) -> Result<(), WarehouseError> {
         self.run_one(name, sql).await.map(drop)
     }
 
     /// Runs one statement and reads its rows.
-    pub(crate) async fn query(&self, name: &str, sql: &str) -> Result<Vec<Row>, WarehouseError> {
+    pub async fn query(&self, name: &str, sql: &str) -> Result<Vec<Row>, WarehouseError> {
         let id = self.run_one(name, sql).await?;
         self.rows(&id).await
     }
 
     /// Runs all statements, in order, as one transaction.
-    pub(crate) async fn batch(&self, name: &str, sqls: Vec<String>) -> Result<(), WarehouseError> {
+    pub async fn batch(&self, name: &str, sqls: Vec<String>) -> Result<(), WarehouseError> {
         self.run_all(name, sqls, None).await
     }
 
     /// Runs all statements, in order, in one session, each in a transaction of its own. What failed failed alone.
-    pub(crate) async fn each(&self, name: &str, sqls: Vec<String>) -> Result<(), WarehouseError> {
+    pub async fn each(&self, name: &str, sqls: Vec<String>) -> Result<(), WarehouseError> {
         self.run_all(name, sqls, Some(ExecutionMode::AutoCommit)).await
     }
 
     /// Like [`Self::each`], and tells what became of each statement.
-    pub(crate) async fn each_told(&self, name: &str, sqls: Vec<String>) -> Result<Vec<Ended>, WarehouseError> {
+    pub async fn each_told(&self, name: &str, sqls: Vec<String>) -> Result<Vec<Ended>, WarehouseError> {
         let sent = self.send_batch(name, sqls, Some(ExecutionMode::AutoCommit)).await?;
         let ended = self.wait_until_final(&sent.id.unwrap_or_default()).await;
         let ended = ended.map_err(|cause| WarehouseError::Unanswered { name: name.to_owned(), cause })?;
@@ -88,7 +99,7 @@ impl Warehouse {
     }
 
     /// The rows that one of several statements gave.
-    pub(crate) async fn rows_of(&self, ended: &Ended) -> Result<Vec<Row>, WarehouseError> {
+    pub async fn rows_of(&self, ended: &Ended) -> Result<Vec<Row>, WarehouseError> {
         self.rows(&ended.id).await
     }
 
@@ -120,7 +131,7 @@ impl Warehouse {
 
     /// Waits until no statement of this name runs any more, at most for `limit`, and only while that can be asked;
     /// its outcome is for the ledger to tell.
-    pub(crate) async fn wait_for_named(&self, name: &str, limit: Duration) {
+    pub async fn wait_for_named(&self, name: &str, limit: Duration) {
         let ended = async {
             while let Err(error) = self.look_for_named(name).await {
                 if !error.is_transient() {
@@ -235,14 +246,14 @@ impl Warehouse {
 }
 
 /// A text field that must be there.
-pub(crate) fn required(row: &Row, at: usize) -> Result<&str, WarehouseError> {
+pub fn required(row: &Row, at: usize) -> Result<&str, WarehouseError> {
     row.get(at)
         .and_then(Option::as_deref)
         .ok_or_else(|| WarehouseError::Unexpected { found: format!("{row:?}"), expected: "a row without NULL" })
 }
 
 /// A number that must be there.
-pub(crate) fn number<N: std::str::FromStr>(row: &Row, at: usize) -> Result<N, WarehouseError> {
+pub fn number<N: std::str::FromStr>(row: &Row, at: usize) -> Result<N, WarehouseError> {
     let text = required(row, at)?;
     text.parse().map_err(|_| WarehouseError::Unexpected { found: text.to_owned(), expected: "a number" })
 }
@@ -276,4 +287,4 @@ fn check_size<S: AsRef<str>>(sqls: &[S]) -> Result<(), WarehouseError> {
 }
 
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;

@@ -1,11 +1,10 @@
-//! What can go wrong between the loader and a statement's outcome.
+//! What can go wrong between a caller and a statement's outcome. What to do about it is the caller's to say.
 
-use crate::verdict::{self, Class};
-use common::aws_error::AwsError;
+use crate::aws_error::AwsError;
 
 /// A statement that did not come back finished.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum WarehouseError {
+pub enum WarehouseError {
     /// The Data API did not take the statement: nothing runs.
     #[error(transparent)]
     Refused(AwsError),
@@ -42,13 +41,13 @@ pub(crate) enum WarehouseError {
 /// A failed statement or batch.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}{message} (statement {id})", entry.map(|n| format!("statement #{n} of the batch failed: ")).unwrap_or_default())]
-pub(crate) struct Failure {
+pub struct Failure {
     /// Number of the failing entry of a batch, from 1; none where it could not be told.
-    pub(crate) entry: Option<usize>,
+    pub entry: Option<usize>,
     /// The engine's text, without the Data API's prefixes.
-    pub(crate) message: String,
+    pub message: String,
     /// The Data API's id of the statement.
-    pub(crate) id: String,
+    pub id: String,
 }
 
 impl Failure {
@@ -60,23 +59,6 @@ impl Failure {
         };
         let message = text.strip_prefix("ERROR:").unwrap_or(text).trim().to_owned();
         Self { entry: failed_sub_statement.or(numbered), message, id: id.to_owned() }
-    }
-}
-
-impl WarehouseError {
-    /// The class of a failure outside the load transaction.
-    pub(crate) fn class(&self) -> Class {
-        match self {
-            WarehouseError::Unanswered { .. } => Class::Transient,
-            WarehouseError::Refused(error) if error.is_transient() => Class::Transient,
-            WarehouseError::Refused(error) => match verdict::classify(None, &error.to_string()) {
-                Class::Transient => Class::Transient,
-                _ => Class::Configuration,
-            },
-            WarehouseError::Failed(failure) => verdict::classify(None, &failure.message),
-            WarehouseError::TooLarge { .. } => Class::TooLarge,
-            WarehouseError::Unexpected { .. } => Class::Unknown,
-        }
     }
 }
 
