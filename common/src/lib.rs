@@ -7,6 +7,7 @@ pub mod clients;
 pub mod consumer;
 pub mod event_name;
 pub mod keys;
+pub mod ledger;
 pub mod load_request;
 pub mod objects;
 pub mod quarantine;

@@ -1,13 +1,11 @@
 //! Statements behind `loader tables`: what there is, how much, how fresh.
 
 use super::{Names, chunked, literal, qualified};
+use common::ledger::ledgers_in;
 
-/// The names of ledgers: one for each event that was ever loaded. `_` would stand for any character in LIKE.
+/// The names of ledgers.
 pub(crate) fn ledgers(names: &Names) -> String {
-    format!(
-        "SELECT \"table_name\" FROM svv_tables WHERE \"table_schema\" = {} AND LEFT(\"table_name\", 7) = 'ledger_' ORDER BY 1",
-        literal(&names.bookkeeping)
-    )
+    ledgers_in(&names.bookkeeping)
 }
 
 /// Per ledger: sources, rows loaded and rejected (of each source's highest generation: that is what the table holds),

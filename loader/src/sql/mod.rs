@@ -13,6 +13,7 @@ pub(crate) mod readers;
 pub(crate) mod sweep;
 
 use common::event_name::EventName;
+pub(crate) use common::ledger::ledger_name;
 use common::settings::Settings;
 pub(crate) use common::warehouse::{BATCH_MAX_ENTRIES, STATEMENT_MAX_BYTES, identifier, literal};
 
@@ -54,10 +55,6 @@ impl Names {
 
 pub(crate) fn gate_name(event: &EventName) -> String {
     format!("gate_{event}")
-}
-
-pub(crate) fn ledger_name(event: &EventName) -> String {
-    format!("ledger_{event}")
 }
 
 fn qualified(schema: &str, name: &str) -> String {

@@ -1,8 +1,9 @@
 //! Statements of the sweep: what the ledgers have, how far sweeps came, which hours are complete, what failed.
 
 use super::load::timestamp;
-use super::{Names, STATEMENT_MAX_BYTES, chunked, ledger_name, literal};
+use super::{Names, STATEMENT_MAX_BYTES, chunked, literal};
 use common::event_name::EventName;
+pub(crate) use common::ledger::event_of_ledger;
 use common::source::SourceId;
 use time::OffsetDateTime;
 
@@ -42,12 +43,6 @@ pub(crate) fn view_complete(names: &Names) -> String {
         names.shared(COMPLETE_VIEW),
         names.shared(COMPLETE.0)
     )
-}
-
-/// The event whose ledger this relation is.
-pub(crate) fn event_of_ledger(relation: &str) -> Option<EventName> {
-    let event = EventName::try_from(relation.strip_prefix("ledger_")?.to_owned()).ok()?;
-    (ledger_name(&event) == relation).then_some(event)
 }
 
 pub(crate) fn settled(names: &Names) -> String {
