@@ -8,6 +8,7 @@ pub mod consumer;
 pub mod event_name;
 pub mod keys;
 pub mod ledger;
+pub mod lanes;
 pub mod load_request;
 pub mod objects;
 pub mod quarantine;

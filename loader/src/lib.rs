@@ -17,7 +17,6 @@ mod defer;
 mod grants;
 mod groups;
 mod inventory;
-mod lanes;
 mod latest;
 mod ledger;
 mod left_out;
@@ -27,7 +26,6 @@ mod outlook;
 mod pause;
 mod pending;
 mod pieces;
-mod queues;
 mod receive;
 mod record;
 mod repair;
@@ -58,8 +56,8 @@ use crate::sweep::schedule::Schedule;
 use commits::Commits;
 use common::aws_error::AwsError;
 use common::clients::Clients;
+use common::queue::LaneQueues;
 use common::settings::Settings;
-use queues::Queues;
 use sql::Names;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -72,7 +70,7 @@ use warehouse::Warehouse;
 struct Loader {
     settings: Settings,
     names: Names,
-    queues: Queues,
+    queues: LaneQueues,
     commits: Commits,
     s3: aws_sdk_s3::Client,
     warehouse: Warehouse,

@@ -1,7 +1,7 @@
 //! Requests that wait for their table's next load, and what is loaded next. Pure: time is passed in.
 //!
 //! One table loads once at a time, and each load is of one lane. Within a lane the most urgent table goes first
-//! (`waiting.rs`), between lanes live data, with a share kept for backfill (`lanes.rs`). Quiet tables that are due
+//! (`waiting.rs`), between lanes live data, with a share kept for backfill ([`common::lanes`]). Quiet tables that are due
 //! at about the same time share a load.
 //!
 //! Bounds: [`HELD_MAX`] requests and [`HELD_MAX_BYTES`] of message text per lane over all tables; of one table and
@@ -13,8 +13,8 @@ mod waiting;
 
 use crate::batch::Held;
 use crate::budget::Budget;
-use crate::lanes::{PerLane, Turns};
 use common::event_name::EventName;
+use common::lanes::{PerLane, Turns};
 use common::load_request::Lane;
 use common::settings::TableSettings;
 use std::collections::BTreeMap;

@@ -8,7 +8,6 @@ mod drain;
 
 use crate::away::Away;
 use crate::batch::Held;
-use crate::lanes::PerLane;
 use crate::pause;
 use crate::pending::{Left, Pending};
 use crate::stopped::{Stopped, Wait};
@@ -20,6 +19,7 @@ use crate::{Loader, RunError, Summary, defer, settle, share};
 use common::aws_error::AwsError;
 use common::consumer::IdleClock;
 use common::event_name::EventName;
+use common::lanes::PerLane;
 use common::load_request::{Lane, LoadRequest, LoadRequestError};
 use common::queue::{Delivery, Depth, Fate, Handback};
 use common::telemetry::chain;

@@ -1,13 +1,13 @@
 //! What must hold before the first receive. Each failure is one message that names the setting and the fix.
 
 use crate::bookkeeping::{self, ClaimError};
-use crate::queues::Queues;
 use crate::sql::{Names, ask};
 use crate::sweep::Sweeper;
 use crate::warehouse::{Warehouse, WarehouseError};
 use common::clients::Clients;
 use common::objects::{BucketError, check_bucket};
-use common::queue::{Queue, QueueError};
+use common::load_request::Lane;
+use common::queue::{LaneQueues, Queue, QueueError};
 use common::settings::{Settings, Warehouse as Target};
 
 /// The loader cannot start.
@@ -44,7 +44,7 @@ enum Cause {
 }
 
 /// Opens the queues and the warehouse.
-pub(crate) async fn open(settings: &Settings, clients: &Clients) -> Result<(Queues, Warehouse, Names), StartError> {
+pub(crate) async fn open(settings: &Settings, clients: &Clients) -> Result<(LaneQueues, Warehouse, Names), StartError> {
     Ok(check(settings, clients).await?)
 }
 
@@ -60,8 +60,12 @@ pub(crate) async fn sweeper(
     opened.map_err(|error| Cause::from(error).into())
 }
 
-async fn check(settings: &Settings, clients: &Clients) -> Result<(Queues, Warehouse, Names), Cause> {
-    let queues = Queues::open(clients, &settings.routed.queues).await?;
+async fn check(settings: &Settings, clients: &Clients) -> Result<(LaneQueues, Warehouse, Names), Cause> {
+    let queues = LaneQueues::open(&clients.sqs, &settings.routed.queues, "routed").await?;
+    if queues.get(Lane::Backfill).is_none() {
+        let queue = &settings.routed.queues.backfill;
+        tracing::warn!(queue, "there is no backfill lane: create the queue before old logs are loaded again");
+    }
     check_bucket(&clients.s3, &settings.routed.bucket, "routed.bucket").await?;
     // Needed only once COPY refuses a record: too late to find out that it is not there.
     check_bucket(&clients.s3, &settings.quarantine_bucket, "quarantine.bucket").await?;

@@ -5,10 +5,12 @@
 mod delivery;
 mod handback;
 mod heartbeat;
+mod lanes;
 mod send;
 
 pub use delivery::{Delivery, Fate};
 pub use handback::{Handback, return_all};
+pub use lanes::LaneQueues;
 
 use crate::aws_error::AwsError;
 use aws_sdk_sqs::Client;
@@ -48,6 +50,14 @@ impl Depth {
     /// Nothing at all.
     pub fn is_empty(self) -> bool {
         self == Self::default()
+    }
+}
+
+impl std::ops::AddAssign for Depth {
+    fn add_assign(&mut self, other: Self) {
+        self.visible += other.visible;
+        self.in_flight += other.in_flight;
+        self.delayed += other.delayed;
     }
 }
 

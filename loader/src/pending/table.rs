@@ -3,7 +3,7 @@
 use super::waiting::Waiting;
 use super::{HELD_MAX_BYTES, Left};
 use crate::batch::Held;
-use crate::lanes::{PerLane, Turns};
+use common::lanes::{PerLane, Turns};
 use common::load_request::Lane;
 use common::settings::TableSettings;
 use tokio::time::Instant;

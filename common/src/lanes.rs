@@ -1,30 +1,33 @@
-//! The two lanes of load requests, and which of them goes next. Pure.
+//! The two lanes, live and backfill, and which of them goes next. Pure.
 
-use common::load_request::Lane;
+use crate::load_request::Lane;
 
 /// Of ten turns that both lanes want, live data has nine: backfill always ends.
 const LIVE_TURNS: u32 = 9;
 
 /// One of something for each lane.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct PerLane<T> {
+pub struct PerLane<T> {
     live: T,
     backfill: T,
 }
 
 impl<T> PerLane<T> {
-    pub(crate) const fn new(live: T, backfill: T) -> Self {
+    /// What each has.
+    pub const fn new(live: T, backfill: T) -> Self {
         Self { live, backfill }
     }
 
-    pub(crate) fn get(&self, lane: Lane) -> &T {
+    /// What a lane has.
+    pub fn get(&self, lane: Lane) -> &T {
         match lane {
             Lane::Live => &self.live,
             Lane::Backfill => &self.backfill,
         }
     }
 
-    pub(crate) fn get_mut(&mut self, lane: Lane) -> &mut T {
+    /// The same, to be changed.
+    pub fn get_mut(&mut self, lane: Lane) -> &mut T {
         match lane {
             Lane::Live => &mut self.live,
             Lane::Backfill => &mut self.backfill,
@@ -34,18 +37,19 @@ impl<T> PerLane<T> {
 
 /// Whose turn it is where both lanes want it.
 #[derive(Debug, Default)]
-pub(crate) struct Turns {
+pub struct Turns {
     /// How often live data went first since backfill last went.
     live_went_first: u32,
 }
 
 impl Turns {
-    pub(crate) fn next(&self) -> Lane {
+    /// Who goes first now.
+    pub fn next(&self) -> Lane {
         if self.live_went_first < LIVE_TURNS { Lane::Live } else { Lane::Backfill }
     }
 
     /// Notes who went; `contested` where the other lane wanted the turn too.
-    pub(crate) fn went(&mut self, lane: Lane, contested: bool) {
+    pub fn went(&mut self, lane: Lane, contested: bool) {
         match lane {
             Lane::Live => self.live_went_first += u32::from(contested),
             Lane::Backfill => self.live_went_first = 0,
