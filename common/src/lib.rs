@@ -3,6 +3,7 @@
 //! A type that only one binary uses belongs to that binary's crate.
 
 pub mod aws_error;
+pub mod claim;
 pub mod clients;
 pub mod consumer;
 pub mod event_name;

@@ -259,7 +259,7 @@ async fn claim(stack: &Stack, renewed: Duration) {
     let at = common::timestamp::format(OffsetDateTime::now_utc() - renewed);
     let document = serde_json::json!({
         "version": 1, "owner": "another loader", "state": "running", "started_at": at, "renewed_at": at,
-        "counts": { "seals": 1, "owed": 2, "announced": 3 },
+        "counts": { "seals read": 1, "requests owed": 2, "announced": 3 },
     });
     put(stack, &stack.settings.keys.sweep_claim(), document.to_string().into_bytes()).await;
 }

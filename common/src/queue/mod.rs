@@ -3,12 +3,14 @@
 //! [`Delivery::settle`] holds the only calls in the repository that delete messages.
 
 mod delivery;
+mod feed;
 mod handback;
 mod heartbeat;
 mod lanes;
 mod send;
 
 pub use delivery::{Delivery, Fate};
+pub use feed::Feed;
 pub use handback::{Handback, return_all};
 pub use lanes::LaneQueues;
 

@@ -9,10 +9,8 @@
 //! seal), a page of a listing, and the source ids of one hour.
 
 mod announce;
-mod claim;
 mod days;
 mod hours;
-mod lane;
 mod owed;
 mod reading;
 mod report;
@@ -20,14 +18,13 @@ mod round;
 pub(crate) mod schedule;
 
 pub(crate) use announce::of_seal;
-pub(crate) use claim::ClaimError;
 pub(crate) use owed::{Ledgers, Loaded};
 pub use report::{Owed, Report};
 
 use crate::sql::{Names, sweep as sql};
 use crate::warehouse::{Warehouse, WarehouseError, required};
-use claim::{Claimed, Place, Progress};
 use common::aws_error::AwsError;
+use common::claim::{ClaimError, Claimed, Place, Progress};
 use common::clients::Clients;
 use common::event_name::EventName;
 use common::queue::{Queue, QueueError};
@@ -134,7 +131,7 @@ impl Sweeper {
             return Ok(Outcome::Swept(self.sweep_claimed(mode, &progress).await?));
         }
         let key = self.store.keys.sweep_claim();
-        let place = Place { s3: self.store.s3.clone(), bucket: self.store.bucket.clone(), key };
+        let place = Place { s3: self.store.s3.clone(), bucket: self.store.bucket.clone(), key, process: "loader" };
         let mut claim = match place.claim(mode.every).await? {
             Claimed::Ours(claim) => claim,
             Claimed::Held(by) => return Ok(Outcome::Held(by)),

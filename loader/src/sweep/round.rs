@@ -1,24 +1,22 @@
 //! One sweep from its first day to its last: days → seals → what they owe → announcements, then hours.
 
 use super::announce::{Announcement, announcements};
-use super::claim::Progress;
 use super::days::{self, Day, Settled};
 use super::hours::{self, Hours, hour_of};
-use super::lane::Lane;
 use super::owed::{Ledgers, Owing, PAIRS_MAX};
 use super::reading::{READS, Reading, Sealed, Store};
 use super::{Mode, Report, SweepError, Sweeper};
 use crate::sql::sweep as sql;
 use crate::warehouse::WarehouseError;
+use common::claim::Progress;
 use common::event_name::EventName;
-use common::load_request::Lane as LaneName;
+use common::load_request::Lane;
 use common::objects::{self, Listed};
-use common::queue::Queue;
+use common::queue::{Feed, Queue};
 use common::seals::SealReadError;
 use common::source::SourceId;
 use common::telemetry::chain;
 use std::collections::BTreeSet;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 use time::OffsetDateTime;
 use tokio::task::{JoinError, JoinSet};
@@ -56,8 +54,8 @@ pub(super) struct Round<'a> {
     until: OffsetDateTime,
     /// Asked for when the first seal is looked at: a sweep that finds nothing new wakes no warehouse.
     ledgers: Option<Ledgers>,
-    live: Lane,
-    backfill: Option<Lane>,
+    live: Feed,
+    backfill: Option<Feed>,
     /// Stopped tables that got their one request.
     probed: BTreeSet<EventName>,
     /// Hours of seals that are new since hours were last looked at.
@@ -71,15 +69,15 @@ pub(super) struct Round<'a> {
 impl<'a> Round<'a> {
     pub(super) fn new(sweeper: &'a Sweeper, mode: Mode, progress: &'a Progress) -> Self {
         let now = OffsetDateTime::now_utc();
-        let lane = |queue: &Queue| Lane::new(queue.clone(), mode.patience);
+        let feed = |queue: &Queue| Feed::new(queue.clone(), mode.patience);
         Self {
             sweeper,
             mode,
             started_at: now,
             until: now - sweeper.lag,
             ledgers: None,
-            live: lane(&sweeper.live),
-            backfill: sweeper.backfill.as_ref().map(lane),
+            live: feed(&sweeper.live),
+            backfill: sweeper.backfill.as_ref().map(feed),
             probed: BTreeSet::new(),
             touched: BTreeSet::new(),
             hours_wait: false,
@@ -200,7 +198,7 @@ impl<'a> Round<'a> {
         match read {
             Ok(sealed) => {
                 self.report.seals += 1;
-                self.progress.seals.fetch_add(1, Ordering::Relaxed);
+                self.progress.add("seals read", 1);
                 Ok(Some(sealed))
             }
             Err(SealReadError::Aws(error)) if !error.is_no_such_object() => Err(error.into()),
@@ -234,7 +232,7 @@ impl<'a> Round<'a> {
             for (event, _) in &one.owed {
                 self.report.event(event).owed += 1;
             }
-            self.progress.owed.fetch_add((one.owed.len() + one.failed.len()) as u64, Ordering::Relaxed);
+            self.progress.add("requests owed", (one.owed.len() + one.failed.len()) as u64);
             self.hold_back(&mut one);
             if one.owed.is_empty() || self.mode.dry_run {
                 continue;
@@ -274,14 +272,14 @@ impl<'a> Round<'a> {
             made => made?,
         };
         for Announcement { event, lane, body } in announcements {
-            let lane = match (&mut self.backfill, lane) {
-                (Some(backfill), LaneName::Backfill) => backfill,
+            let feed = match (&mut self.backfill, lane) {
+                (Some(backfill), Lane::Backfill) => backfill,
                 _ => &mut self.live,
             };
             let count = self.report.event(&event);
-            if lane.take(body).await? {
+            if feed.take(body).await? {
                 count.announced += 1;
-                self.progress.announced.fetch_add(1, Ordering::Relaxed);
+                self.progress.add("announced", 1);
             } else {
                 count.left += 1;
                 self.report.has_more = true;

@@ -1,14 +1,14 @@
-//! Sends what is owed, while a queue is nearly empty: what already waits in it must not be announced again and again.
+//! Sends what a sweep finds, while a queue is nearly empty: what already waits in it must not be sent again and again.
 
-use common::aws_error::AwsError;
-use common::queue::{Depth, Queue};
+use super::{Depth, Queue};
+use crate::aws_error::AwsError;
 use std::time::Duration;
 use tokio::time::Instant;
 
 /// A queue that holds this many messages has enough to do.
 const NEARLY_EMPTY: u64 = 1_000;
 
-/// So does one of which loaders hold this many: SQS allows 120,000 in flight (SQS developer guide, quotas-messages).
+/// So does one of which its readers hold this many: SQS allows 120,000 in flight (SQS developer guide, quotas-messages).
 const HELD_MAX: u64 = 20_000;
 
 /// Messages gathered for a call.
@@ -17,9 +17,9 @@ const GATHERED: usize = 10;
 /// Pause between two looks at a queue that has enough.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
-/// One queue as the sweep writes to it. Holds at most ten messages.
+/// One queue as a sweep writes to it. Holds at most ten messages.
 #[derive(Debug)]
-pub(super) struct Lane {
+pub struct Feed {
     queue: Queue,
     gathered: Vec<String>,
     /// Messages that may still be sent before the queue is looked at again.
@@ -29,13 +29,14 @@ pub(super) struct Lane {
     is_full: bool,
 }
 
-impl Lane {
-    pub(super) fn new(queue: Queue, patience: Duration) -> Self {
+impl Feed {
+    /// Of this queue; one that has enough to do is waited for this long.
+    pub fn new(queue: Queue, patience: Duration) -> Self {
         Self { queue, gathered: Vec::new(), room: 0, patience, is_full: false }
     }
 
     /// Takes the message, unless the queue has enough: then nothing more is taken during this sweep.
-    pub(super) async fn take(&mut self, body: String) -> Result<bool, AwsError> {
+    pub async fn take(&mut self, body: String) -> Result<bool, AwsError> {
         if self.is_full || (self.room == 0 && !self.has_room().await?) {
             return Ok(false);
         }
@@ -47,8 +48,8 @@ impl Lane {
         Ok(true)
     }
 
-    /// Sends what is gathered. What could not be sent stays owed, and the next sweep announces it.
-    pub(super) async fn flush(&mut self) -> Result<(), AwsError> {
+    /// Sends what is gathered. What could not be sent is found by the next sweep.
+    pub async fn flush(&mut self) -> Result<(), AwsError> {
         self.queue.send_all(std::mem::take(&mut self.gathered)).await
     }
 
@@ -67,7 +68,7 @@ impl Lane {
                     queue = self.queue.name(),
                     visible = depth.visible,
                     in_flight = depth.in_flight,
-                    "the queue has enough to do; the next sweep announces what is still owed then"
+                    "the queue has enough to do; the next sweep sends what is still left then"
                 );
                 self.is_full = true;
                 return Ok(false);

@@ -1,12 +1,13 @@
-//! Who sweeps: one object that says it, renewed while the sweep goes on.
+//! Who does what one process is enough for: one object that says it, renewed while the work goes on.
 //!
-//! It saves work and nothing more: two sweeps at once announce the same things twice, and the ledger forgives that. So
-//! clocks of two loaders may differ without harm.
+//! It saves work and nothing more: whoever claims must bear that somebody else does the same at the same time. So clocks
+//! of two processes may differ without harm.
 
-use common::aws_error::AwsError;
-use common::{objects, timestamp};
+use crate::aws_error::AwsError;
+use crate::{objects, timestamp};
 use serde::{Deserialize, Serialize};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use time::OffsetDateTime;
 
@@ -18,7 +19,7 @@ const RENEW: Duration = Duration::from_secs(60);
 
 /// What the object says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Document {
+struct Document {
     version: u32,
     /// Host and process, for people, and something that no other process has.
     owner: String,
@@ -35,44 +36,52 @@ pub(super) struct Document {
 enum State {
     Running,
     Done,
-    /// Ended before its end, for example by SIGTERM.
+    /// Ended before its work was done, for example by SIGTERM.
     GivenUp,
 }
 
-/// How far the sweep is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Counts {
-    pub(crate) seals: u64,
-    pub(crate) owed: u64,
-    pub(crate) announced: u64,
-}
+/// How far the work is: what was counted, under the names that people read.
+type Counts = BTreeMap<String, u64>;
 
-/// [`Counts`] of a sweep under way.
+/// Counts of work under way.
 #[derive(Debug, Default)]
-pub(super) struct Progress {
-    pub(super) seals: AtomicU64,
-    pub(super) owed: AtomicU64,
-    pub(super) announced: AtomicU64,
-}
+pub struct Progress(Mutex<Counts>);
 
 impl Progress {
+    /// Counts so many more.
+    pub fn add(&self, what: &str, n: u64) {
+        let mut counts = self.lock();
+        match counts.get_mut(what) {
+            Some(count) => *count += n,
+            None => drop(counts.insert(what.to_owned(), n)),
+        }
+    }
+
     fn counts(&self) -> Counts {
-        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        Counts { seals: read(&self.seals), owed: read(&self.owed), announced: read(&self.announced) }
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Counts> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Where the claim lies.
+/// Where a claim lies, and who asks for it.
 #[derive(Clone, Debug)]
-pub(super) struct Place {
-    pub(super) s3: aws_sdk_s3::Client,
-    pub(super) bucket: String,
-    pub(super) key: String,
+pub struct Place {
+    /// The bucket's S3.
+    pub s3: aws_sdk_s3::Client,
+    /// The bucket.
+    pub bucket: String,
+    /// The object.
+    pub key: String,
+    /// The kind of process that asks, for people: `loader`, `router`.
+    pub process: &'static str,
 }
 
 /// A claim that is ours, until somebody takes it over.
 #[derive(Debug)]
-pub(super) struct Claim {
+pub struct Claim {
     place: Place,
     document: Document,
     etag: String,
@@ -80,26 +89,29 @@ pub(super) struct Claim {
 
 /// What asking for the claim came to.
 #[derive(Debug)]
-pub(super) enum Claimed {
+pub enum Claimed {
+    /// It is ours.
     Ours(Claim),
-    /// Somebody sweeps; for people.
+    /// Somebody is at it; who, for people.
     Held(String),
-    /// Nobody sweeps, and the last sweep ended this recently.
+    /// Nobody is at it, and it was last done so recently that it is not due for this long.
     NotDue(Duration),
 }
 
 /// The claim went to somebody else, or could not be renewed for so long that it may have.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ClaimError {
+pub enum ClaimError {
+    /// S3 refused or did not answer.
     #[error(transparent)]
     Aws(#[from] AwsError),
-    #[error("the claim on the sweep, {0}, was taken over by another loader: this one was silent for too long")]
+    /// It went to somebody else.
+    #[error("the claim {0} was taken over by another process: this one was silent for too long")]
     TakenOver(String),
 }
 
 impl Place {
-    /// Claims the sweep, unless somebody has it or, with `every`, the last one is not that long ago.
-    pub(super) async fn claim(self, every: Option<Duration>) -> Result<Claimed, AwsError> {
+    /// Claims the work, unless somebody has it or, with `every`, it was last done less than that ago.
+    pub async fn claim(self, every: Option<Duration>) -> Result<Claimed, AwsError> {
         let now = OffsetDateTime::now_utc();
         let found = objects::get_with_etag(&self.s3, &self.bucket, &self.key).await?;
         let mut etag = None;
@@ -116,7 +128,7 @@ impl Place {
         }
         let document = Document {
             version: 1,
-            owner: owner(),
+            owner: owner(self.process),
             state: State::Running,
             started_at: now,
             renewed_at: now,
@@ -124,7 +136,7 @@ impl Place {
         };
         match self.put(&document, etag.as_deref()).await? {
             Some(etag) => Ok(Claimed::Ours(Claim { place: self, document, etag })),
-            None => Ok(Claimed::Held("another loader, since this moment".to_owned())),
+            None => Ok(Claimed::Held("another process, since this moment".to_owned())),
         }
     }
 
@@ -136,21 +148,21 @@ impl Place {
 
 impl Claim {
     /// Renews the claim for as long as it is awaited. Ends only when the claim is lost.
-    pub(super) async fn keep(&mut self, progress: &Progress) -> ClaimError {
+    pub async fn keep(&mut self, progress: &Progress) -> ClaimError {
         loop {
             tokio::time::sleep(RENEW).await;
             match self.write(State::Running, progress).await {
                 Ok(()) => {}
                 Err(ClaimError::Aws(error)) if error.is_transient() => {
-                    tracing::debug!(%error, "could not renew the claim on the sweep");
+                    tracing::debug!(%error, claim = self.place.key, "could not renew the claim");
                 }
                 Err(error) => return error,
             }
         }
     }
 
-    /// The sweep is over: to its end, or before it.
-    pub(super) async fn release(mut self, is_done: bool, progress: &Progress) -> Result<(), ClaimError> {
+    /// The work is done, or given up before its end.
+    pub async fn release(mut self, is_done: bool, progress: &Progress) -> Result<(), ClaimError> {
         self.write(if is_done { State::Done } else { State::GivenUp }, progress).await
     }
 
@@ -173,7 +185,7 @@ impl Claim {
 
     /// A write whose reply was lost is tried again by the SDK, and then meets its own first try.
     async fn was_ours_after_all(&mut self, document: &Document) -> Result<(), ClaimError> {
-        let Place { s3, bucket, key } = &self.place;
+        let Place { s3, bucket, key, .. } = &self.place;
         match objects::get_with_etag(s3, bucket, key).await? {
             Some((bytes, etag)) if serde_json::from_slice::<Document>(&bytes).is_ok_and(|found| found == *document) => {
                 self.etag = etag;
@@ -203,18 +215,15 @@ impl Document {
     }
 
     fn holder(&self) -> String {
-        let Counts { seals, owed, announced } = self.counts;
-        format!(
-            "{}, since {} ({seals} seals read, {owed} requests owed, {announced} announced)",
-            self.owner,
-            timestamp::format(self.started_at)
-        )
+        let counts: Vec<String> = self.counts.iter().map(|(what, n)| format!("{n} {what}")).collect();
+        let counts = if counts.is_empty() { "nothing counted yet".to_owned() } else { counts.join(", ") };
+        format!("{}, since {} ({counts})", self.owner, timestamp::format(self.started_at))
     }
 }
 
 /// The process alone would do for a machine; containers are all number 1.
-fn owner() -> String {
-    format!("loader process {} ({})", std::process::id(), uuid::Uuid::new_v4())
+fn owner(process: &str) -> String {
+    format!("{process} process {} ({})", std::process::id(), uuid::Uuid::new_v4())
 }
 
 #[cfg(test)]
@@ -223,7 +232,7 @@ mod tests {
     use time::macros::datetime;
 
     #[test]
-    fn a_claim_is_free_when_its_sweep_is_over_or_its_owner_silent() {
+    fn a_claim_is_free_when_its_work_is_over_or_its_owner_silent() {
         let at = datetime!(2025-06-01 00:00 UTC);
         let document = |state| Document {
             version: 1,
@@ -239,7 +248,25 @@ mod tests {
         assert_eq!(document(State::Running).free(later, hour), Free::Yes);
         assert_eq!(document(State::Running).free(at - Duration::from_secs(60), None), Free::Held, "clocks differ");
         assert_eq!(document(State::GivenUp).free(soon, hour), Free::Yes);
-        assert_eq!(document(State::Done).free(soon, None), Free::Yes, "who asks for a sweep gets one");
+        assert_eq!(document(State::Done).free(soon, None), Free::Yes, "who asks for the work gets it");
         assert_eq!(document(State::Done).free(later, hour), Free::NotDue(Duration::from_secs(3300)));
+    }
+
+    #[test]
+    fn who_holds_a_claim_is_told_with_what_was_counted() {
+        let progress = Progress::default();
+        progress.add("seals", 2);
+        progress.add("seals", 5);
+        progress.add("owed", 0);
+        let at = datetime!(2025-06-01 00:00 UTC);
+        let document = Document {
+            version: 1,
+            owner: "a".into(),
+            state: State::Running,
+            started_at: at,
+            renewed_at: at,
+            counts: progress.counts(),
+        };
+        assert_eq!(document.holder(), "a, since 2025-06-01T00:00:00Z (0 owed, 7 seals)");
     }
 }
