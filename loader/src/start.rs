@@ -5,8 +5,8 @@ use crate::sql::{Names, ask};
 use crate::sweep::Sweeper;
 use crate::warehouse::{Warehouse, WarehouseError};
 use common::clients::Clients;
-use common::objects::{BucketError, check_bucket};
 use common::load_request::Lane;
+use common::objects::{BucketError, check_bucket};
 use common::queue::{LaneQueues, Queue, QueueError};
 use common::settings::{Settings, Warehouse as Target};
 

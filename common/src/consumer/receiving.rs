@@ -89,7 +89,8 @@ impl<'a, H: Handler> Receiving<'a, H> {
         };
         let free = self.own.available_permits().min(self.run.permits.available_permits());
         let more = if self.is_busy { free.min(RECEIVE_MAX - 1) as u32 } else { 0 };
-        let more = (self.own.clone().try_acquire_many_owned(more), self.run.permits.clone().try_acquire_many_owned(more));
+        let more =
+            (self.own.clone().try_acquire_many_owned(more), self.run.permits.clone().try_acquire_many_owned(more));
         if let (Ok(own), Ok(shared)) = more {
             permits.own.merge(own);
             permits.shared.merge(shared);
