@@ -13,12 +13,13 @@ mod sealing;
 pub mod split;
 mod turns;
 mod upload;
+mod workers;
 
 use common::clients::Clients;
-use common::consumer::{self, ConsumeError, Pace};
-use common::load_request::LOAD_REQUEST_MAX_BYTES;
+use common::consumer::{self, ConsumeError, Inlet, Pace};
+use common::load_request::{LOAD_REQUEST_MAX_BYTES, Lane};
 use common::objects::{BucketError, check_bucket};
-use common::queue::{Queue, QueueError};
+use common::queue::{LaneQueues, QueueError};
 use common::settings::{RouterSettings, Settings};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -35,14 +36,8 @@ pub enum RunError {
     #[error(transparent)]
     Queue(#[from] QueueError),
     /// What a run with `--until-idle` could not do.
-    #[error("raw.queue {queue:?}")]
-    Consume {
-        /// The queue.
-        queue: String,
-        /// What.
-        #[source]
-        source: ConsumeError,
-    },
+    #[error("raw.queue, raw.backfill_queue")]
+    Consume(#[source] ConsumeError),
     /// The spool.
     #[error("router.spool_dir: could not create a file in {dir}: name a folder that exists and may be written")]
     Spool {
@@ -54,7 +49,7 @@ pub enum RunError {
     },
 }
 
-/// Consumes notifications until `shutdown`, or until the queue is idle for `until_idle`.
+/// Consumes both lanes of the raw queue until `shutdown`, or until they are idle for `until_idle`.
 pub async fn run(
     settings: &Settings,
     clients: &Clients,
@@ -64,21 +59,49 @@ pub async fn run(
     check_bucket(&clients.s3, &settings.raw.bucket, "raw.bucket").await?;
     check_bucket(&clients.s3, &settings.routed.bucket, "routed.bucket").await?;
     check_bucket(&clients.s3, &settings.quarantine_bucket, "quarantine.bucket").await?;
-    let notifications = Queue::open(&clients.sqs, &settings.raw.queues.live, "raw.queue").await?;
-    let load_requests = Queue::open(&clients.sqs, &settings.routed.queues.live, "routed.queue").await?;
-    load_requests.check_takes(LOAD_REQUEST_MAX_BYTES, "routed.queue")?;
-    load_requests.check_differs("routed.queue", &notifications, "raw.queue")?;
+    let raw = LaneQueues::open(&clients.sqs, &settings.raw.queues, "raw").await?;
+    if raw.get(Lane::Backfill).is_none() {
+        let queue = &settings.raw.queues.backfill;
+        tracing::info!(queue, "there is no backfill lane: create the queue before old logs are routed again");
+    }
+    let routed = open_routed(settings, clients).await?;
+    routed.check_differ("routed", &raw, "raw")?;
     let dir = &settings.router.spool_dir;
     tempfile::tempfile_in(dir).map_err(|source| RunError::Spool { dir: dir.clone(), source })?;
 
-    let bucket = settings.routed.bucket.clone();
-    let sealer = sealing::Sealer::new(clients.s3.clone(), bucket, settings.keys.clone(), load_requests);
-    let router = Arc::new(handle::Router::new(settings, clients.s3.clone(), sealer, shutdown.clone()));
+    let router = Arc::new(router(settings, clients, routed, shutdown.clone()));
     let RouterSettings { workers, objects_in_flight: in_flight, drain_timeout, .. } = settings.router;
-    let queue = notifications.name().to_owned();
-    tracing::info!(queue, workers, in_flight, "router is ready");
-    let consumed = consumer::run(notifications, Pace { in_flight, until_idle, drain_timeout }, router, shutdown).await;
-    consumed.map_err(|source| RunError::Consume { queue, source })?;
+    tracing::info!(queue = raw.live().name(), workers, in_flight, "router is ready");
+    let inlets = raw.each().map(|(lane, queue)| {
+        let in_flight = if lane == Lane::Backfill { backfill_share(in_flight) } else { in_flight };
+        Inlet { queue: queue.clone(), lane, in_flight }
+    });
+    let pace = Pace { in_flight, until_idle, drain_timeout };
+    consumer::run(inlets.collect(), pace, router, shutdown).await.map_err(RunError::Consume)?;
     tracing::info!("router has stopped");
     Ok(())
+}
+
+/// The queues of load requests.
+async fn open_routed(settings: &Settings, clients: &Clients) -> Result<LaneQueues, QueueError> {
+    let routed = LaneQueues::open(&clients.sqs, &settings.routed.queues, "routed").await?;
+    routed.check_take(LOAD_REQUEST_MAX_BYTES, "routed")?;
+    Ok(routed)
+}
+
+/// A router that announces on these queues.
+fn router(
+    settings: &Settings,
+    clients: &Clients,
+    load_requests: LaneQueues,
+    stopping: CancellationToken,
+) -> handle::Router {
+    let bucket = settings.routed.bucket.clone();
+    let sealer = sealing::Sealer::new(clients.s3.clone(), bucket, settings.keys.clone(), load_requests);
+    handle::Router::new(settings, clients.s3.clone(), sealer, stopping)
+}
+
+/// Of so many objects in flight, those that backfill may be at most: what is new never waits for all of it.
+fn backfill_share(in_flight: usize) -> usize {
+    (in_flight * 3 / 4).max(1)
 }

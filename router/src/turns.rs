@@ -1,18 +1,19 @@
-//! Whose turn it is to be routed: `workers` objects at once, each on a thread of its own. An object comes up for its turn
-//! with its first bytes at hand, and gives it back before anything is uploaded.
+//! Turns to be routed: `workers` objects at once, each on a thread of its own. An object comes up for its turn
+//! with its first bytes at hand, and gives it back before anything is uploaded. Whose turn is next: `workers.rs`.
 
 use crate::fetch::{ChunkReader, Fetched};
 use crate::route::object::{RouteError, RoutedObject, Rules, route_object};
 use crate::route::pieces::Workbench;
+use crate::workers::{Worker, Workers};
 use aws_sdk_s3::Client;
+use common::load_request::Lane;
 use common::source::SourceObject;
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::DropGuard;
 
 pub(crate) struct Turns {
     rules: Arc<Rules>,
-    free: Arc<Semaphore>,
+    workers: Workers,
     /// Workbenches not in use; never more than there were objects in flight.
     benches: Mutex<Vec<Workbench>>,
 }
@@ -22,7 +23,7 @@ pub(crate) struct Turn {
     pub source: SourceObject,
     reader: ChunkReader,
     fetching: DropGuard,
-    permit: OwnedSemaphorePermit,
+    worker: Worker,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -37,28 +38,28 @@ pub(crate) enum TurnError {
 
 impl Turns {
     pub(crate) fn new(rules: Arc<Rules>, workers: usize) -> Self {
-        Self { rules, free: Arc::new(Semaphore::new(workers)), benches: Mutex::new(Vec::new()) }
+        Self { rules, workers: Workers::new(workers), benches: Mutex::new(Vec::new()) }
     }
 
     /// Reads ahead and waits. An object whose bytes do not come keeps no other from its turn.
-    pub(crate) async fn wait(&self, fetched: Fetched, s3: Client) -> Result<Turn, TurnError> {
+    pub(crate) async fn wait(&self, fetched: Fetched, lane: Lane, s3: Client) -> Result<Turn, TurnError> {
         let source = fetched.source.clone();
         let (mut reader, fetching) = fetched.into_reader(s3);
         reader.first_bytes().await.map_err(RouteError::Fetch)?;
-        let permit = self.free.clone().acquire_owned().await.expect("the semaphore is never closed");
-        Ok(Turn { source, reader, fetching, permit })
+        let worker = self.workers.wait(lane).await;
+        Ok(Turn { source, reader, fetching, worker })
     }
 
-    /// Routes the object. The pieces are in the workbench, which is to be put back when they are uploaded.
-    pub(crate) async fn route(&self, turn: Turn) -> Result<(Workbench, RoutedObject), TurnError> {
+    /// Routes the object as this generation. The pieces are in the workbench, which is to be put back when they are uploaded.
+    pub(crate) async fn route(&self, turn: Turn, generation: u32) -> Result<(Workbench, RoutedObject), TurnError> {
         // Held by this future: where that is dropped, the thread's next read fails and it ends.
-        let Turn { source, reader, fetching: _fetching, permit } = turn;
+        let Turn { source, reader, fetching: _fetching, worker } = turn;
         tracing::debug!(source.key, "routing {}", source.uri());
         let mut bench = self.take_bench().map_err(TurnError::Workbench)?;
         let rules = self.rules.clone();
         let routing = tokio::task::spawn_blocking(move || {
-            let routed = route_object(&rules, &source, 0, reader, &mut bench);
-            drop(permit);
+            let routed = route_object(&rules, &source, generation, reader, &mut bench);
+            drop(worker);
             routed.map(|routed| (bench, routed))
         });
         Ok(routing.await.map_err(TurnError::Panicked)??)

@@ -37,7 +37,7 @@ pub struct Inlet {
 /// How a consumer runs.
 #[derive(Clone, Debug)]
 pub struct Pace {
-    /// Deliveries in work at once, of all queues together: at least one of each.
+    /// Deliveries in work at once, of all queues together; and one more for each queue but the first.
     pub in_flight: usize,
     /// End once all queues have been empty for this long; `None`: never.
     pub until_idle: Option<Duration>,
@@ -107,8 +107,8 @@ pub async fn run<H: Handler>(
     handler: Arc<H>,
     shutdown: CancellationToken,
 ) -> Result<(), ConsumeError> {
-    // Each waits for its first message with a permit in hand: none may take the only one for that.
-    let permits = Semaphore::new(pace.in_flight.max(inlets.len()));
+    // A queue waits for its first message with a permit in hand, which no other shall miss.
+    let permits = Semaphore::new(pace.in_flight + inlets.len().saturating_sub(1));
     let run = Arc::new(Run {
         permits: Arc::new(permits),
         work: TaskTracker::new(),

@@ -1,7 +1,9 @@
-//! Message bodies of the raw queue: S3 notifications, direct, through SNS or from EventBridge.
+//! Message bodies of the raw queues: S3 notifications, direct, through SNS or from EventBridge, and route requests of ours.
 //!
 //! Shapes: S3 user guide, notification-content-structure and ev-events; SNS, raw delivery on or off.
 
+use common::route_request::{RouteRequest, RouteRequestError};
+use common::telemetry::chain;
 use percent_encoding::percent_decode;
 use serde_json::Value;
 
@@ -10,6 +12,10 @@ use serde_json::Value;
 pub enum Notification {
     /// Objects were created.
     Created(Vec<CreatedObject>),
+    /// We asked for an object ourselves.
+    Requested(Box<RouteRequest>),
+    /// A message of ours that only a newer release can read: returned for later. The text says so.
+    TooNew(String),
     /// Nothing to route; deleted and counted. The text says what it is.
     Ignored(&'static str),
     /// Nothing this release knows: for the dead-letter queue. The text says why.
@@ -29,11 +35,31 @@ pub struct CreatedObject {
     pub version_id: Option<String>,
 }
 
+impl CreatedObject {
+    /// The object that a request of ours asks for.
+    pub(crate) fn of_request(request: &RouteRequest) -> Self {
+        let RouteRequest { bucket, key, etag, version_id, .. } = request;
+        let (bucket, key, etag) = (bucket.clone(), key.clone(), Some(etag.clone()));
+        Self { bucket, key, etag, version_id: version_id.clone() }
+    }
+
+    /// For people.
+    pub(crate) fn uri(&self) -> String {
+        format!("s3://{}/{}", self.bucket, self.key)
+    }
+}
+
 /// Reads a message body.
 pub fn parse(body: &str) -> Notification {
     let Ok(value) = serde_json::from_str::<Value>(body) else {
         return Notification::Unknown("the message is not JSON".to_owned());
     };
+    match RouteRequest::read(&value) {
+        Some(Ok(request)) => return Notification::Requested(Box::new(request)),
+        Some(Err(error @ RouteRequestError::TooNew(_))) => return Notification::TooNew(error.to_string()),
+        Some(Err(error)) => return Notification::Unknown(chain(&error)),
+        None => {}
+    }
     if value["Type"] == "Notification" && value["TopicArn"].is_string() {
         return match value["Message"].as_str().map(serde_json::from_str) {
             Some(Ok(inner)) => of_value(&inner),

@@ -135,12 +135,23 @@ fn what_is_not_understood_is_never_ignored() {
     assert!(matches!(parse(""), Notification::Unknown(_)));
 }
 
+#[test]
+fn requests_of_ours_are_read_and_newer_ones_are_kept_for_newer_routers() {
+    let request = RouteRequest::new("raw", "a b+c", "e", common::route_request::Why::Backfill);
+    assert_eq!(parse(&request.to_json()), Notification::Requested(Box::new(request.clone())));
+    let object = CreatedObject::of_request(&request);
+    assert_eq!((object.key.as_str(), object.etag.as_deref()), ("a b+c", Some("e")), "keys are as they are");
+    assert!(matches!(parse(r#"{"log_router":"route","version":9}"#), Notification::TooNew(why) if why.contains("9")));
+    assert!(matches!(parse(r#"{"log_router":"route","version":1}"#), Notification::Unknown(_)));
+}
+
 /// What a message comes to, in one word and the keys.
 fn outcome(body: &str) -> (&'static str, Vec<String>) {
     match parse(body) {
         Notification::Created(objects) => ("created", objects.into_iter().map(|o| o.key).collect()),
         Notification::Ignored(_) => ("ignored", Vec::new()),
         Notification::Unknown(_) => ("unknown", Vec::new()),
+        Notification::Requested(_) | Notification::TooNew(_) => ("ours", Vec::new()),
     }
 }
 

@@ -24,22 +24,23 @@ impl Sealer {
         Ok(None)
     }
 
-    /// Claims the key for this seal, unless it is claimed: then the claim's seal is returned, maybe of other contents.
-    pub(crate) async fn claim(&self, seal: Seal) -> Result<Seal, SealingError> {
+    /// Claims the key for this seal, unless it is claimed: then the claim's seal is returned, of these contents or of
+    /// others.
+    pub(crate) async fn claim(&self, seal: &Seal) -> Result<Option<Seal>, SealingError> {
         let (bucket, key) = (&seal.source.bucket, &seal.source.key);
         for claim in self.keys.claims(bucket, key) {
             let written = objects::put_bytes_if_absent(&self.s3, &self.bucket, &claim, seal.to_json()).await?;
             if written == Written::Created {
-                return Ok(seal);
+                return Ok(None);
             }
             let first = self.read_claim(&claim).await?;
             let first = first.ok_or_else(|| SealingError::ClaimVanished(seal.source_id.clone()))?;
             if first.is_of_key(bucket, key) {
-                return Ok(first);
+                return Ok(Some(first));
             }
         }
         // Two keys share a whole SHA-256. Both are routed: nothing may be lost.
-        Ok(seal)
+        Ok(None)
     }
 
     async fn read_claim(&self, claim: &str) -> Result<Option<Seal>, SealingError> {
@@ -52,7 +53,7 @@ impl Sealer {
 
     /// Seals and announces what a key is claimed for, if who claimed it did not come to that. Nobody else might: the
     /// raw object has other contents by now.
-    pub(crate) async fn make_good(&self, claimed: &Seal) -> Result<(), SealingError> {
+    pub(crate) async fn make_good(&self, claimed: &Seal, lane: Lane) -> Result<(), SealingError> {
         let key = self.keys.seal(&claimed.source_id, claimed.generation);
         match objects::put_bytes_if_absent(&self.s3, &self.bucket, &key, claimed.to_json()).await? {
             Written::Created => {
@@ -61,7 +62,7 @@ impl Sealer {
                     "sealed the first contents of {}, which a router had claimed and not sealed",
                     claimed.source.uri()
                 );
-                self.announce(claimed, Lane::Live).await
+                self.announce(claimed, lane, None).await
             }
             Written::Existed => Ok(()),
         }
