@@ -114,6 +114,11 @@ impl Pages {
         });
         Ok(Some(listed.collect()))
     }
+
+    /// Whether another page follows.
+    pub fn has_more(&self) -> bool {
+        self.next.is_some()
+    }
 }
 
 /// The folders right below a prefix that ends in `/`, each with its whole path, in order.
