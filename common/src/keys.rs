@@ -97,6 +97,18 @@ impl KeyLayout {
         format!("{}loader/{reason}/{day}/{source_id}-{event}-g{generation}-{hash}.json.gz", self.quarantine)
     }
 
+    /// What every such object of this event and generation starts with.
+    pub fn rejected_of(
+        &self,
+        event: &EventName,
+        time: OffsetDateTime,
+        source_id: &SourceId,
+        generation: u32,
+    ) -> String {
+        let whole = self.rejected(event, time, source_id, generation, "");
+        whole.trim_end_matches(".json.gz").to_owned()
+    }
+
     /// The seal of a source object's generation.
     pub fn seal(&self, source_id: &SourceId, generation: u32) -> String {
         format!("{}id/{source_id}.g{generation}.json", self.seals)

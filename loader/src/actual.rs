@@ -95,6 +95,10 @@ impl Actual {
         self.columns.contains_key("_source")
     }
 
+    pub(crate) fn has_loaded_at_column(&self) -> bool {
+        self.columns.contains_key("_loaded_at")
+    }
+
     /// Columns that the mapping does not know: a person's.
     pub(crate) fn beside(&self, mapping: &Mapping) -> Existing {
         let mut existing: Existing =

@@ -5,6 +5,7 @@
 //! in Redshift; everything held in this process may be lost at any time.
 
 mod actual;
+mod audit;
 mod away;
 mod batch;
 mod bookkeeping;
@@ -48,6 +49,10 @@ mod verdict;
 mod warehouse;
 mod work;
 
+pub use audit::{
+    Ask, AuditError, Audited, Balance, Difference, Kind, ReadTally, Rebuilt, Repaired, Tally, Told, audit,
+    rebuild_ledger, repair,
+};
 pub use start::StartError;
 pub use sweep::{Owed, Report};
 pub use upkeep::{FailedRequest, Redriven, Selection, Swept, UpkeepError, failed, redrive, sweep};

@@ -3,6 +3,7 @@
 //! The mapping is decided by compare-and-set in its own transaction, and all DDL is derived from the
 //! committed mapping minus what the warehouse shows: a crash in between is healed by the next load.
 
+mod actual_ledger;
 mod foresight;
 mod freezing;
 
@@ -63,10 +64,14 @@ pub(crate) enum SchemaError {
     Warehouse(#[from] WarehouseError),
     #[error(
         "table {table} holds loaded rows, but its gate or ledger in schema {bookkeeping:?} is missing: nothing more is \
-         loaded, because nobody could tell which sources are in it; restore both from a backup (a release to come \
-         rebuilds them: loader audit --rebuild-ledger)"
+         loaded, because nobody could tell which sources are in it; make both anew: loader audit --rebuild-ledger"
     )]
     LedgerGone { table: String, bookkeeping: String },
+    #[error(
+        "table {table} holds rows of source {source_id} that are newer than its ledger, which does not know them: nothing more is \
+         loaded, because the ledger is not the one of these rows; complete it: loader audit --rebuild-ledger"
+    )]
+    LedgerOlder { table: String, source_id: String },
     #[error(
         "gate {gate} has {rows} rows instead of one: leave one row, or INSERT holder 'nobody' with the highest version of \
          the event's rows in the table columns (0 if there are none)"
@@ -88,6 +93,7 @@ impl SchemaError {
         match self {
             SchemaError::Warehouse(error) => error.class(),
             SchemaError::LedgerGone { .. }
+            | SchemaError::LedgerOlder { .. }
             | SchemaError::Gate { .. }
             | SchemaError::TooNew { .. }
             | SchemaError::Unlike { .. } => Class::Configuration,
@@ -158,6 +164,7 @@ impl Schema {
         event: &EventName,
         actual: Actual,
     ) -> Result<Self, SchemaError> {
+        actual_ledger::check(warehouse, names, event, &actual).await?;
         // The version first: rows that are committed in between only make it look older than it is.
         let version = warehouse.query("schema", &ask::gate_version(names, event)).await?;
         let version = match version.as_slice() {

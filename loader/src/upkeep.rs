@@ -1,6 +1,7 @@
 //! What a person asks of the loader beside loading: a sweep, what was set aside, and another try at it.
 
 use crate::batch::new_name;
+use crate::queues::Queues;
 use crate::sql::{BATCH_MAX_ENTRIES, Names, sweep as sql};
 use crate::start;
 use crate::sweep::{Ledgers, Loaded, Mode, Outcome, Report, SweepError, of_seal};
@@ -190,19 +191,37 @@ pub struct Redriven {
 
 /// Lifts what was set aside, and announces it again.
 pub async fn redrive(settings: &Settings, clients: &Clients, selection: &Selection) -> Result<Redriven, UpkeepError> {
-    Ok(lift(settings, clients, selection).await?)
+    let opened = start::open(settings, clients).await.map_err(Cause::from)?;
+    redrive_in(settings, clients, &opened, selection).await
 }
 
-async fn lift(settings: &Settings, clients: &Clients, selection: &Selection) -> Result<Redriven, Cause> {
-    let (queues, warehouse, names) = start::open(settings, clients).await?;
-    let (requests, loaded) = list(&warehouse, &names, selection).await.map_err(Cause::Failed)?;
+/// What [`start::open`] opens.
+pub(crate) type Opened = (Queues, Warehouse, Names);
+
+/// The same, for whoever has all open.
+pub(crate) async fn redrive_in(
+    settings: &Settings,
+    clients: &Clients,
+    opened: &Opened,
+    selection: &Selection,
+) -> Result<Redriven, UpkeepError> {
+    Ok(lift(settings, clients, opened, selection).await?)
+}
+
+async fn lift(
+    settings: &Settings,
+    clients: &Clients,
+    (queues, warehouse, names): &Opened,
+    selection: &Selection,
+) -> Result<Redriven, Cause> {
+    let (requests, loaded) = list(warehouse, names, selection).await.map_err(Cause::Failed)?;
     let mut redriven = Redriven::default();
     for some in requests.chunks(BATCH_MAX_ENTRIES) {
         // First lifted, then announced: whatever happens in between, a sweep finds it owed.
         let lifts = some
             .iter()
-            .map(|one| sql::delete_failed(&names, &one.event, &one.source_id, one.generation, &one.failed_at));
-        delete(&warehouse, lifts.collect()).await.map_err(Cause::Failed)?;
+            .map(|one| sql::delete_failed(names, &one.event, &one.source_id, one.generation, &one.failed_at));
+        delete(warehouse, lifts.collect()).await.map_err(Cause::Failed)?;
         redriven.lifted += some.len() as u64;
         let pairs: BTreeSet<(&EventName, &SourceId)> = some.iter().map(|one| (&one.event, &one.source_id)).collect();
         for (event, source_id) in pairs {

@@ -74,6 +74,9 @@ mod outages;
 /// What is sealed and not loaded is found, announced again and told of.
 mod sweep;
 
+/// Every record is accounted for, and damage is found and repaired.
+mod audit;
+
 /// Lanes, shared transactions, and what becomes of a load that SIGTERM cannot wait for.
 mod batching;
 

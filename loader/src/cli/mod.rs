@@ -1,5 +1,7 @@
 //! The command line: what can be asked of the loader, and its exit code.
 
+mod ask;
+mod audit;
 mod plan;
 mod print;
 mod tables;
@@ -7,6 +9,7 @@ mod tables;
 use crate::sql::Names;
 use crate::warehouse::Warehouse;
 use crate::{Redriven, Selection};
+use audit::AuditArgs;
 use clap::{Args, Parser, Subcommand};
 use common::clients::Clients;
 use common::event_name::EventName;
@@ -67,6 +70,8 @@ enum Command {
         #[command(flatten)]
         which: Which,
     },
+    /// Account for every record: seals against ledgers against tables; exit 1 if anything is not explained.
+    Audit(AuditArgs),
     /// Show the tables: rows, columns, freshness. Changes nothing.
     Tables(TablesArgs),
     /// Show what loading seals would do: rows, statements, conflicts; exit 1 if a table would stop. Changes nothing.
@@ -121,6 +126,10 @@ impl Cli {
                 println!("the settings are valid");
             }
             Command::Config(ConfigCommand::Show) => print!("{}", settings()?.show()),
+            Command::Audit(audit) => {
+                telemetry::init("warn").map_err(|error| chain(&error))?;
+                audit.run(&settings()?).await?;
+            }
             Command::Tables(tables) => tables.run(&settings()?).await?,
             Command::Plan(plan) => plan.run(file).await?,
             Command::Run { until_idle } => {

@@ -1,13 +1,13 @@
 //! Statements that make the bookkeeping schema, its shared tables, and each event's gate and ledger.
 
-use super::{Names, identifier, literal, sweep};
+use super::{Names, audit, identifier, literal, sweep};
 use common::event_name::EventName;
 
 /// The view of [`view_tables`].
 pub(crate) const TABLES_VIEW: &str = "tables";
 
 /// The shared tables by name, each with its columns.
-pub(crate) const SHARED_TABLES: [(&str, &str); 7] = [
+pub(crate) const SHARED_TABLES: [(&str, &str); 8] = [
     (
         "claim",
         "\"location\" VARCHAR(2048) NOT NULL, \"event_schema\" VARCHAR(127) NOT NULL, \"claimed_at\" TIMESTAMP DEFAULT SYSDATE",
@@ -36,6 +36,7 @@ pub(crate) const SHARED_TABLES: [(&str, &str); 7] = [
     ),
     sweep::SWEEPS,
     sweep::COMPLETE,
+    audit::REMOVED,
 ];
 
 /// Longest text that `failed.why` takes, in bytes.
@@ -84,17 +85,25 @@ pub(crate) fn read_claim(names: &Names) -> String {
 /// Gate and ledger of one event: one transaction of plain CREATE TABLEs, so either both are made, or
 /// another loader was first.
 pub(crate) fn create_gate_and_ledger(names: &Names, event: &EventName) -> Vec<String> {
-    let (gate, ledger) = (names.gate(event), names.ledger(event));
     vec![
-        format!("CREATE TABLE {gate} (\"holder\" VARCHAR(256) NOT NULL, \"version\" BIGINT NOT NULL)"),
-        format!(
-            "CREATE TABLE {ledger} (\"source_id\" VARCHAR(32) NOT NULL, \"generation\" INTEGER NOT NULL, \
-             \"parts\" INTEGER NOT NULL, \"rows_loaded\" BIGINT NOT NULL, \"rows_rejected\" BIGINT NOT NULL, \
-             \"quarantine_key\" VARCHAR(1024), \"batch\" VARCHAR(64) NOT NULL, \"source_time\" TIMESTAMP NOT NULL, \
-             \"loaded_at\" TIMESTAMP DEFAULT SYSDATE) SORTKEY (\"source_id\")"
-        ),
-        format!("INSERT INTO {gate} (\"holder\", \"version\") VALUES ('nobody', 0)"),
+        create_gate(names, event),
+        create_ledger(names, event),
+        format!("INSERT INTO {} (\"holder\", \"version\") VALUES ('nobody', 0)", names.gate(event)),
     ]
+}
+
+pub(crate) fn create_gate(names: &Names, event: &EventName) -> String {
+    format!("CREATE TABLE {} (\"holder\" VARCHAR(256) NOT NULL, \"version\" BIGINT NOT NULL)", names.gate(event))
+}
+
+pub(crate) fn create_ledger(names: &Names, event: &EventName) -> String {
+    format!(
+        "CREATE TABLE {} (\"source_id\" VARCHAR(32) NOT NULL, \"generation\" INTEGER NOT NULL, \
+         \"parts\" INTEGER NOT NULL, \"rows_loaded\" BIGINT NOT NULL, \"rows_rejected\" BIGINT NOT NULL, \
+         \"quarantine_key\" VARCHAR(1024), \"batch\" VARCHAR(64) NOT NULL, \"source_time\" TIMESTAMP NOT NULL, \
+         \"loaded_at\" TIMESTAMP DEFAULT SYSDATE) SORTKEY (\"source_id\")",
+        names.ledger(event)
+    )
 }
 
 /// Sets one request aside: it failed alone too often.

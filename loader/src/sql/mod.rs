@@ -4,12 +4,14 @@
 //! text: named parameters of the Data API cannot stand in COPY, LOCK or for names.
 
 pub(crate) mod ask;
+pub(crate) mod audit;
 pub(crate) mod bookkeeping;
 pub(crate) mod check;
 pub(crate) mod ddl;
 pub(crate) mod inventory;
 pub(crate) mod load;
 pub(crate) mod readers;
+pub(crate) mod rebuild;
 pub(crate) mod sweep;
 
 use common::event_name::EventName;
