@@ -147,9 +147,14 @@ impl KeyLayout {
         format!("{}{source_id}.g{generation}", self.day_prefix(sealed_at.to_offset(time::UtcOffset::UTC).date()))
     }
 
+    /// Where the index by the hour of the source's time begins; below it years, months, days and hours are folders.
+    pub fn hour_index_root(&self) -> String {
+        format!("{}hour/", self.seals)
+    }
+
     /// Where the index by the hour of the source's time has this hour.
     pub fn hour_prefix(&self, hour: OffsetDateTime) -> String {
-        format!("{}hour/{}/", self.seals, self::hour(hour))
+        format!("{}{}/", self.hour_index_root(), self::hour(hour))
     }
 
     /// Where the index by the day of sealing begins; below it years, months and days are folders.

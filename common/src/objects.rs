@@ -91,12 +91,18 @@ pub struct Pages {
     s3: Client,
     bucket: String,
     prefix: String,
+    after: Option<String>,
     next: Option<Option<String>>,
 }
 
 /// The objects under a prefix, page by page, in order.
 pub fn pages(s3: &Client, bucket: &str, prefix: &str) -> Pages {
-    Pages { s3: s3.clone(), bucket: bucket.to_owned(), prefix: prefix.to_owned(), next: Some(None) }
+    Pages { s3: s3.clone(), bucket: bucket.to_owned(), prefix: prefix.to_owned(), after: None, next: Some(None) }
+}
+
+/// Of those, the ones behind `after` in S3's order of keys.
+pub fn pages_after(s3: &Client, bucket: &str, prefix: &str, after: &str) -> Pages {
+    Pages { after: Some(after.to_owned()), ..pages(s3, bucket, prefix) }
 }
 
 impl Pages {
@@ -104,7 +110,7 @@ impl Pages {
     pub async fn next(&mut self) -> Result<Option<Vec<Listed>>, AwsError> {
         let Some(token) = self.next.take() else { return Ok(None) };
         let list = self.s3.list_objects_v2().bucket(&self.bucket).prefix(&self.prefix);
-        let page = list.set_continuation_token(token).send().await;
+        let page = list.set_start_after(self.after.clone()).set_continuation_token(token).send().await;
         let page = page.map_err(|e| listing_failed(&self.bucket, &self.prefix, e))?;
         self.next = page.next_continuation_token.map(Some);
         let listed = page.contents.unwrap_or_default().into_iter().filter_map(|object| {

@@ -4,6 +4,7 @@ use crate::source::SourceId;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::fmt;
 
 macro_rules! reasons {
@@ -89,6 +90,17 @@ pub struct QuarantinedRecord {
     /// The record's bytes in Base64, when they are not UTF-8 or would more than double as a JSON string.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub raw_base64: Option<String>,
+}
+
+impl QuarantinedRecord {
+    /// The record's bytes as its source has them; none where they were not kept.
+    pub fn bytes(&self) -> Option<Cow<'_, [u8]>> {
+        match (&self.raw, &self.raw_base64) {
+            (Some(text), _) => Some(Cow::Borrowed(text.as_bytes())),
+            (None, Some(encoded)) => BASE64_STANDARD.decode(encoded).ok().map(Cow::Owned),
+            (None, None) => None,
+        }
+    }
 }
 
 /// A record's bytes as `raw` and `raw_base64` keep them: at most twice as long in JSON as they are, because text that

@@ -8,6 +8,7 @@ mod handle;
 mod known;
 mod listing;
 pub mod notification;
+pub mod quarantine;
 pub mod route;
 mod sealing;
 pub mod split;

@@ -1,6 +1,7 @@
 //! The command line of `router`: what the user types, and which function carries it out.
 
 mod output;
+mod quarantine;
 mod split;
 mod table;
 
@@ -8,6 +9,7 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 use common::clients::Clients;
 use common::settings::Settings;
+use quarantine::QuarantineCommand;
 use split::SplitArgs;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -34,6 +36,9 @@ enum Command {
     },
     /// Split local files with the same core and key layout; no AWS
     Split(SplitArgs),
+    /// Look at what could not be routed or loaded, and try it again
+    #[command(subcommand)]
+    Quarantine(QuarantineCommand),
     /// Check or show the settings
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -53,6 +58,7 @@ impl Cli {
         match self.command {
             Command::Run { until_idle } => run(&Settings::load(self.config.as_deref())?, until_idle),
             Command::Split(args) => args.run(self.config.as_deref()),
+            Command::Quarantine(command) => command.run(self.config.as_deref()),
             Command::Config(ConfigCommand::Check) => {
                 Settings::load(self.config.as_deref())?;
                 println!("the settings are valid");

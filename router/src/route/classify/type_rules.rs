@@ -26,7 +26,12 @@ impl TypeRules {
         if !self.allow.is_empty() && !self.allow.matches(event_type) {
             return Err("router.allow does not name the event type");
         }
-        Ok(self.rename.get(event_type).cloned().unwrap_or_else(|| EventName::of_type(event_type)))
+        Ok(self.renamed(event_type))
+    }
+
+    /// The event name that a type has, or would have if it were let through.
+    pub(crate) fn renamed(&self, event_type: &str) -> EventName {
+        self.rename.get(event_type).cloned().unwrap_or_else(|| EventName::of_type(event_type))
     }
 }
 
