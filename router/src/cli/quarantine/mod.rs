@@ -42,7 +42,7 @@ pub(super) enum QuarantineCommand {
 
 /// Which records.
 #[derive(Debug, Args)]
-struct Which {
+pub(super) struct Which {
     /// Only of this event
     #[arg(long, value_name = "EVENT", value_parser = |text: &str| EventName::try_from(text.to_owned()))]
     event: Option<EventName>,
