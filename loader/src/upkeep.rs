@@ -1,7 +1,6 @@
 //! What a person asks of the loader beside loading: a sweep, what was set aside, and another try at it.
 
 use crate::batch::new_name;
-use crate::queues::Queues;
 use crate::sql::{BATCH_MAX_ENTRIES, Names, sweep as sql};
 use crate::start;
 use crate::sweep::{Ledgers, Loaded, Mode, Outcome, Report, SweepError, of_seal};
@@ -11,6 +10,7 @@ use common::aws_error::AwsError;
 use common::clients::Clients;
 use common::event_name::EventName;
 use common::load_request::Lane;
+use common::queue::LaneQueues;
 use common::queue::Queue;
 use common::seals::{self, SealReadError};
 use common::settings::Settings;
@@ -196,7 +196,7 @@ pub async fn redrive(settings: &Settings, clients: &Clients, selection: &Selecti
 }
 
 /// What [`start::open`] opens.
-pub(crate) type Opened = (Queues, Warehouse, Names);
+pub(crate) type Opened = (LaneQueues, Warehouse, Names);
 
 /// The same, for whoever has all open.
 pub(crate) async fn redrive_in(

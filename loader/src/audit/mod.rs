@@ -26,12 +26,12 @@ pub use rebuild::{Rebuilt, rebuild_ledger};
 pub use repair::{Repaired, repair};
 pub use tally::{Balance, ReadTally, Tally};
 
-use crate::queues::Queues;
 use crate::start;
 use crate::warehouse::WarehouseError;
 use common::aws_error::AwsError;
 use common::clients::Clients;
 use common::event_name::EventName;
+use common::queue::LaneQueues;
 use common::queue::QueueError;
 use common::replace::ReplaceError;
 use common::seals::SealReadError;
@@ -173,7 +173,7 @@ struct Audit<'a> {
     tell: &'a mut (dyn FnMut(Told<'_>) + Send),
     store: Arc<Store>,
     tables: Tables,
-    queues: Queues,
+    queues: LaneQueues,
     started_at: OffsetDateTime,
     /// The most that both queues held since it started: each request that is owed by then, and announced, is one of them.
     messages: u64,
