@@ -244,7 +244,7 @@ impl Size {
 }
 
 #[cfg(test)]
-pub(crate) use waiting::QUIET_REQUESTS;
+pub(crate) use waiting::{BATCH_MAX, QUIET_REQUESTS};
 
 #[cfg(test)]
 mod properties;

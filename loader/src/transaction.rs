@@ -113,9 +113,8 @@ impl Transaction {
         for TablePlan { event, rows, copies, has_table } in tables {
             // 6.
             if *has_table {
-                let replaced = rows.iter().filter(|row| row.generation > 0);
-                let deletes = replaced.map(|row| load::delete_earlier(names, event, &row.source_id));
-                transaction.push(Role::Delete, Some(event), deletes);
+                let replaced = rows.iter().filter(|row| row.generation > 0).map(|row| &row.source_id);
+                transaction.push(Role::Delete, Some(event), load::delete_earlier(names, event, replaced));
             }
             // 7.
             for (copy, records) in copies {
@@ -219,7 +218,7 @@ mod tests {
                 r#"UPDATE "log_router"."gate_page_view" SET "holder" = 'b-1'"#.to_owned(),
                 r#"SELECT CAST(CASE WHEN COUNT(*) = 1 THEN '1' ELSE 'gate rows: ' || COUNT(*) END AS INTEGER) FROM "log_router"."gate_page_view" WHERE "holder" = 'b-1'"#.to_owned(),
                 format!(r#"SELECT CAST('a' || MIN("source_id") AS INTEGER) FROM "log_router"."ledger_page_view" WHERE ("source_id" = '{a}' AND "generation" >= 0) OR ("source_id" = '{b}' AND "generation" >= 2)"#),
-                format!(r#"DELETE FROM "events"."page_view" WHERE "_source" = '{b}' AND ("_loaded_at" IS NULL OR "_loaded_at" >= (SELECT DATEADD(day, -1, MIN("loaded_at")) FROM "log_router"."ledger_page_view" WHERE "source_id" = '{b}'))"#),
+                format!(r#"DELETE FROM "events"."page_view" WHERE "_source" IN ('{b}') AND ("_loaded_at" IS NULL OR "_loaded_at" >= (SELECT DATEADD(day, -1, MIN("loaded_at")) FROM "log_router"."ledger_page_view" WHERE "source_id" IN ('{b}')))"#),
                 r#"COPY "events"."page_view" ("_source") FROM 's3://b/m' IAM_ROLE default MANIFEST FORMAT JSON 's3://b/j' GZIP TIMEFORMAT 'auto' DATEFORMAT 'auto' COMPUPDATE OFF STATUPDATE OFF"#.to_owned(),
                 "SELECT CAST(CASE WHEN pg_last_copy_count() = 7 THEN '1' ELSE 'copied ' || pg_last_copy_count() || ' of 7' END AS INTEGER)".to_owned(),
                 format!(r#"INSERT INTO "log_router"."ledger_page_view" ("source_id", "generation", "parts", "rows_loaded", "rows_rejected", "quarantine_key", "batch", "source_time") VALUES ('{a}', 0, 1, 3, 0, NULL, 'b-1', '2025-06-01 00:00:00.000000'), ('{b}', 2, 1, 4, 1, 'q/b.json.gz', 'b-1', '2025-06-01 00:00:00.000000')"#),
@@ -255,7 +254,7 @@ mod tests {
     fn the_most_copies_leave_room_for_the_rest() {
         let event = EventName::of_type("x");
         let columns = ["a".to_owned()];
-        let rows: Vec<_> = (0..2_000).map(|n| row(&n.to_string(), 0, 1)).collect();
+        let rows: Vec<_> = (0..crate::pending::BATCH_MAX).map(|n| row(&n.to_string(), 1, 1)).collect();
         let mut plan = plan(&event, &columns, rows);
         plan.tables[0].copies = vec![plan.tables[0].copies[0].clone(); COPIES_MAX];
         assert!(Transaction::new(&names(), &plan).statements.len() <= crate::sql::BATCH_MAX_ENTRIES);

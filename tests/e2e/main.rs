@@ -80,6 +80,12 @@ mod audit;
 /// Lanes, shared transactions, and what becomes of a load that SIGTERM cannot wait for.
 mod batching;
 
+/// Whole objects routed again: exactly the new rows, whatever races, dies or comes late.
+mod replace;
+
+/// The backfill lane of the router, and requests for objects that may be sealed.
+mod lanes;
+
 /// SIGKILL and SIGTERM at awkward moments.
 mod killed;
 

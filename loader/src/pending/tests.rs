@@ -1,4 +1,4 @@
-use super::waiting::{BATCH_MAX_BYTES, REPLACES_MAX, TABLE_MIN};
+use super::waiting::{BATCH_MAX_BYTES, TABLE_MIN};
 use super::*;
 use crate::batch::tests::held;
 use common::load_request::{PartsSource, SealedParts};
@@ -352,17 +352,14 @@ fn one_table_holds_no_more_than_an_eighth_of_its_lanes_text() {
 }
 
 #[test]
-fn a_load_has_no_more_replaces_than_its_transaction_has_statements_for() {
+fn replaces_are_batched_like_other_loads() {
     let start = Instant::now();
     let roomy = |event: &EventName| TableSettings { flush_parts: 500, flush_bytes: 1 << 40, ..settings(event) };
     let mut pending: Pending<u32> = Pending::new();
-    for n in 0..40 {
+    for n in 0..200 {
         pending.accept(unshared("x", &n.to_string(), start), Lane::Live, roomy).expect("room");
     }
     pending.accept(of("x", "plain", start), Lane::Live, roomy).expect("room");
     pending.flush(Lane::Live, start);
-    let event = EventName::of_type("x");
-    assert_eq!(taken(&mut pending, start), REPLACES_MAX);
-    pending.put_back(&event, Left::nothing());
-    assert_eq!(taken(&mut pending, start), 40 - REPLACES_MAX + 1);
+    assert_eq!(taken(&mut pending, start), 201);
 }

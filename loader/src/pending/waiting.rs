@@ -6,8 +6,8 @@ use std::collections::VecDeque;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Requests of one load: keeps its guards and ledger rows within one transaction.
-pub(super) const BATCH_MAX: usize = 2_000;
+/// Requests of one load: keeps its guards, deletes and ledger rows within one transaction.
+pub(crate) const BATCH_MAX: usize = 2_000;
 
 /// Message text of one load: with the settings' `workers`, what is in work is bounded too.
 pub(super) const BATCH_MAX_BYTES: usize = 16 << 20;
@@ -28,9 +28,6 @@ const FULL_WEIGHT: f64 = 4.0;
 
 /// Below this `flush_age` all tables are as urgent as one another.
 const FLUSH_AGE_MIN: Duration = Duration::from_secs(1);
-
-/// Requests of a generation above 0 in one load: a DELETE each, of the 40 statements that a batch of the Data API takes.
-pub(super) const REPLACES_MAX: usize = 24;
 
 #[derive(Debug)]
 pub(super) struct Waiting<D> {
@@ -178,8 +175,7 @@ impl<D> Waiting<D> {
             let size = Size::of(one);
             let fits = batch.parts < settings.flush_parts
                 && batch.bytes < settings.flush_bytes
-                && batch.text < BATCH_MAX_BYTES
-                && batch.replaces + size.replaces <= REPLACES_MAX;
+                && batch.text < BATCH_MAX_BYTES;
             batch.add(size);
             fits
         });

@@ -90,17 +90,28 @@ pub(crate) fn guards(names: &Names, event: &EventName, rows: &[LedgerRow]) -> Ve
     chunked(&head, " OR ", "", loaded)
 }
 
-/// Removes a source's rows of earlier generations. Rows and ledger row of one transaction have one time; the
-/// day of slack costs a few blocks and forgives sessions whose clocks differ. A table that a person made or
+/// Sources that one DELETE names, twice each: it keeps the limit of a statement.
+const DELETE_SOURCES: usize = 1_300;
+
+/// Removes the sources' rows of earlier generations. Rows and ledger row of one transaction have one time; the
+/// day of slack costs a few blocks and forgives sessions whose clocks differ. The oldest of the sources bounds them all:
+/// what is replaced together was mostly loaded together. A table that a person made or
 /// copied may lack the default of `_loaded_at`: its rows have no time, and are the source's all the same.
-pub(crate) fn delete_earlier(names: &Names, event: &EventName, source_id: &SourceId) -> String {
-    let source = literal(source_id.as_str());
-    format!(
-        "DELETE FROM {} WHERE \"_source\" = {source} AND (\"_loaded_at\" IS NULL OR \"_loaded_at\" >= \
-         (SELECT DATEADD(day, -1, MIN(\"loaded_at\")) FROM {} WHERE \"source_id\" = {source}))",
-        names.event_table(event),
-        names.ledger(event)
-    )
+pub(crate) fn delete_earlier<'a>(
+    names: &Names,
+    event: &EventName,
+    sources: impl IntoIterator<Item = &'a SourceId>,
+) -> Vec<String> {
+    let sources: Vec<String> = sources.into_iter().map(|source| literal(source.as_str())).collect();
+    let (table, ledger) = (names.event_table(event), names.ledger(event));
+    let delete = |sources: &[String]| {
+        let sources = sources.join(", ");
+        format!(
+            "DELETE FROM {table} WHERE \"_source\" IN ({sources}) AND (\"_loaded_at\" IS NULL OR \"_loaded_at\" >= \
+             (SELECT DATEADD(day, -1, MIN(\"loaded_at\")) FROM {ledger} WHERE \"source_id\" IN ({sources})))"
+        )
+    };
+    sources.chunks(DELETE_SOURCES).map(delete).collect()
 }
 
 /// Without any option that changes data silently. Encodings and statistics are left to the warehouse's own
@@ -218,13 +229,24 @@ mod tests {
 
     #[test]
     fn a_replace_deletes_by_source_within_the_time_of_its_rows_or_without_a_time() {
-        let source = SourceId::new("raw", "k", "e");
+        let (a, b) = (SourceId::new("raw", "a", "e"), SourceId::new("raw", "b", "e"));
         assert_eq!(
-            delete_earlier(&names(), &EventName::of_type("x"), &source),
-            format!(
-                r#"DELETE FROM "events"."x" WHERE "_source" = '{source}' AND ("_loaded_at" IS NULL OR "_loaded_at" >= (SELECT DATEADD(day, -1, MIN("loaded_at")) FROM "log_router"."ledger_x" WHERE "source_id" = '{source}'))"#
-            )
+            delete_earlier(&names(), &EventName::of_type("x"), [&a, &b]),
+            [format!(
+                r#"DELETE FROM "events"."x" WHERE "_source" IN ('{a}', '{b}') AND ("_loaded_at" IS NULL OR "_loaded_at" >= (SELECT DATEADD(day, -1, MIN("loaded_at")) FROM "log_router"."ledger_x" WHERE "source_id" IN ('{a}', '{b}')))"#
+            )]
         );
+        assert!(delete_earlier(&names(), &EventName::of_type("x"), []).is_empty());
+    }
+
+    #[test]
+    fn many_replaces_are_deleted_with_few_statements_that_each_keep_the_limit() {
+        let sources: Vec<_> = (0..3_000).map(|n: u32| SourceId::new("raw", &n.to_string(), "e")).collect();
+        let deletes = delete_earlier(&names(), &EventName::of_type(&"x".repeat(100)), &sources);
+        assert_eq!(deletes.len(), 3);
+        assert!(deletes.iter().all(|sql| sql.len() <= crate::sql::STATEMENT_MAX_BYTES));
+        let named = |source: &SourceId| deletes.iter().map(|sql| sql.matches(source.as_str()).count()).sum::<usize>();
+        assert!(sources.iter().all(|source| named(source) == 2));
     }
 
     #[test]
