@@ -21,6 +21,7 @@ pub mod seals;
 pub mod settings;
 pub mod shutdown;
 pub mod sketch;
+pub mod slots;
 pub mod source;
 pub mod swept;
 pub mod telemetry;

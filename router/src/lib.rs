@@ -14,7 +14,6 @@ mod sealing;
 pub mod split;
 mod turns;
 mod upload;
-mod workers;
 
 use common::clients::Clients;
 use common::consumer::{self, ConsumeError, Inlet, Pace};

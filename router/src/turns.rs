@@ -1,19 +1,20 @@
 //! Turns to be routed: `workers` objects at once, each on a thread of its own. An object comes up for its turn
-//! with its first bytes at hand, and gives it back before anything is uploaded. Whose turn is next: `workers.rs`.
+//! with its first bytes at hand, and gives it back before anything is uploaded. Live objects come before
+//! backfill.
 
 use crate::fetch::{ChunkReader, Fetched};
 use crate::route::object::{RouteError, RoutedObject, Rules, route_object};
 use crate::route::pieces::Workbench;
-use crate::workers::{Worker, Workers};
 use aws_sdk_s3::Client;
 use common::load_request::Lane;
+use common::slots::{Slot, Slots};
 use common::source::SourceObject;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio_util::sync::DropGuard;
 
 pub(crate) struct Turns {
     rules: Arc<Rules>,
-    workers: Workers,
+    workers: Slots,
     /// Workbenches not in use; never more than there were objects in flight.
     benches: Mutex<Vec<Workbench>>,
 }
@@ -23,7 +24,7 @@ pub(crate) struct Turn {
     pub source: SourceObject,
     reader: ChunkReader,
     fetching: DropGuard,
-    worker: Worker,
+    worker: Slot,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -38,7 +39,7 @@ pub(crate) enum TurnError {
 
 impl Turns {
     pub(crate) fn new(rules: Arc<Rules>, workers: usize) -> Self {
-        Self { rules, workers: Workers::new(workers), benches: Mutex::new(Vec::new()) }
+        Self { rules, workers: Slots::new(workers), benches: Mutex::new(Vec::new()) }
     }
 
     /// Reads ahead and waits. An object whose bytes do not come keeps no other from its turn.

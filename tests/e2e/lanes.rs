@@ -41,7 +41,7 @@ async fn an_object_asked_for_again_is_announced_only_if_it_may_not_have_been() {
     let ask = async |request: &common::route_request::RouteRequest| {
         stack.send("raw-objects-backfill", &request.to_json()).await;
         stack.route().await;
-        stack.drain("routed-parts-backfill").await.len()
+        stack.messages("routed-parts-backfill").await
     };
     assert_eq!(ask(&request).await, 0);
     let index = common::objects::list(&stack.clients.s3, "routed-logs", "seals/hour/").await.expect("listed");
@@ -51,14 +51,14 @@ async fn an_object_asked_for_again_is_announced_only_if_it_may_not_have_been() {
     assert_eq!(ask(&request).await, 1, "a crash between the seal and what follows it looks like this");
     let written = common::objects::list(&stack.clients.s3, "routed-logs", "seals/hour/").await.expect("listed");
     assert_eq!(written, index);
-    assert_eq!(ask(&request).await, 0);
+    assert_eq!(ask(&request).await, 1, "and nothing more");
     // A delivery that somebody had before, and may have died with.
     stack.send("raw-objects-backfill", &request.to_json()).await;
     let url = stack.queue_url("raw-objects-backfill").await;
     let receive = stack.clients.sqs.receive_message().queue_url(&url).wait_time_seconds(5).visibility_timeout(0);
     assert_eq!(receive.send().await.expect("received").messages.unwrap_or_default().len(), 1);
     stack.route().await;
-    assert_eq!(stack.drain("routed-parts-backfill").await.len(), 1);
+    assert_eq!(stack.messages("routed-parts-backfill").await, 2);
     assert_eq!(stack.seals().await.len(), 1);
 }
 

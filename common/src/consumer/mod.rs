@@ -1,4 +1,4 @@
-//! The consumer loop: permit → receive → handle under heartbeat → settle; drains on shutdown. Several queues may be
+//! The consumer loop: slot → receive → handle under heartbeat → settle; drains on shutdown. Several queues may be
 //! consumed by one handler.
 //!
 //! For consumers whose deliveries are independent of one another. The loader, which gathers
@@ -13,12 +13,12 @@ pub use idle::IdleClock;
 use crate::aws_error::AwsError;
 use crate::load_request::Lane;
 use crate::queue::{Delivery, Depth, Fate, Queue};
+use crate::slots::Slots;
 use futures::future::join_all;
 use receiving::{InFlight, Receiving};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use unfinished::Unfinished;
@@ -107,10 +107,10 @@ pub async fn run<H: Handler>(
     handler: Arc<H>,
     shutdown: CancellationToken,
 ) -> Result<(), ConsumeError> {
-    // A queue waits for its first message with a permit in hand, which no other shall miss.
-    let permits = Semaphore::new(pace.in_flight + inlets.len().saturating_sub(1));
+    // A queue waits for its first message with a slot in hand, which no other shall miss.
+    let slots = Slots::new(pace.in_flight + inlets.len().saturating_sub(1));
     let run = Arc::new(Run {
-        permits: Arc::new(permits),
+        slots,
         work: TaskTracker::new(),
         received: AtomicBool::new(false),
         abandoned: CancellationToken::new(),
@@ -133,7 +133,7 @@ struct Run<H> {
     /// Cancelled when nothing more is to be received: at shutdown too.
     ending: CancellationToken,
     /// One per delivery in work.
-    permits: Arc<Semaphore>,
+    slots: Slots,
     work: TaskTracker,
     /// Whether anything came since the queues were last asked whether they are idle.
     received: AtomicBool,
@@ -152,16 +152,16 @@ impl<H: Handler> Run<H> {
         received
     }
 
-    fn took_in(self: &Arc<Self>, deliveries: Vec<Delivery>, lane: Lane, mut permits: InFlight) {
+    fn took_in(self: &Arc<Self>, deliveries: Vec<Delivery>, lane: Lane, mut room: InFlight) {
         if !deliveries.is_empty() {
             self.received.store(true, Ordering::Release);
         }
         for delivery in deliveries {
-            let permit = permits.split_one();
+            let taken = room.split_one();
             let run = self.clone();
             self.work.spawn(async move {
                 run.work(delivery, lane).await;
-                drop(permit);
+                drop(taken);
             });
         }
     }

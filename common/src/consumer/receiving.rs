@@ -1,12 +1,13 @@
-//! Receives from one queue: permits first, so that what is received is worked on at once, never queued behind other work.
+//! Receives from one queue: slots first, so that what is received is worked on at once, never queued behind other work.
 //!
-//! Queues share the run's permits, and a receive that waits holds some. So only a queue that just gave something is
-//! asked for many messages, and not for long; one that is quiet waits with a single permit, and takes no room from the
-//! others.
+//! Queues share the run's slots, and a receive that waits holds some. So only a queue that just gave something is
+//! asked for many messages, and not for long; one that is quiet waits with a single slot, and takes no room from the
+//! others. Slots that become free go to the live queue first.
 
 use super::{ConsumeError, Handler, IdleClock, Inlet, Run};
 use crate::aws_error::AwsError;
 use crate::queue::Delivery;
+use crate::slots::Slot;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -27,7 +28,7 @@ const RECEIVE_BACKOFF: Duration = Duration::from_secs(2);
 /// away until their visibility ends. A queue that holds messages answers at once; only an empty one takes longer.
 const RECEIVE_GRACE: Duration = Duration::from_millis(500);
 
-/// How long a queue that just gave something is asked for more, with the permits for it in hand.
+/// How long a queue that just gave something is asked for more, with the slots for it in hand.
 const BUSY_POLL: Duration = Duration::from_secs(1);
 
 pub(super) struct Receiving<'a, H> {
@@ -41,20 +42,16 @@ pub(super) struct Receiving<'a, H> {
     told_at: Option<Instant>,
 }
 
-/// Permits for deliveries: as many of the queue's own as of the run's.
+/// Room for deliveries: a permit of the queue's own and a slot of the run for each.
 pub(super) struct InFlight {
     own: OwnedSemaphorePermit,
-    shared: OwnedSemaphorePermit,
+    slots: Vec<Slot>,
 }
 
 impl InFlight {
-    fn count(&self) -> usize {
-        self.own.num_permits().min(self.shared.num_permits())
-    }
-
-    /// The permits of one delivery. There are never more deliveries than permits.
-    pub(super) fn split_one(&mut self) -> (Option<OwnedSemaphorePermit>, Option<OwnedSemaphorePermit>) {
-        (self.own.split(1), self.shared.split(1))
+    /// The room of one delivery. There are never more deliveries than slots.
+    pub(super) fn split_one(&mut self) -> (Option<OwnedSemaphorePermit>, Option<Slot>) {
+        (self.own.split(1), self.slots.pop())
     }
 }
 
@@ -65,12 +62,12 @@ impl<'a, H: Handler> Receiving<'a, H> {
     }
 
     pub(super) async fn until_ended(mut self) -> Result<(), ConsumeError> {
-        while let Some(permits) = self.free_permits().await {
-            match self.receive(permits.count()).await {
+        while let Some(room) = self.room().await {
+            match self.receive(room.slots.len()).await {
                 Ok(deliveries) => {
                     self.told_at = None;
                     self.is_busy = !deliveries.is_empty();
-                    self.run.took_in(deliveries, self.inlet.lane, permits);
+                    self.run.took_in(deliveries, self.inlet.lane, room);
                 }
                 Err(error) => self.failed(error).await?,
             }
@@ -78,24 +75,25 @@ impl<'a, H: Handler> Receiving<'a, H> {
         Ok(())
     }
 
-    /// Permits for one receive: one, which may have to be waited for, and what else is free if the queue is busy.
-    /// `None` when the run ends.
-    async fn free_permits(&self) -> Option<InFlight> {
-        let first = async { InFlight { own: acquired(&self.own).await, shared: acquired(&self.run.permits).await } };
-        let mut permits = tokio::select! {
+    /// Room for one receive: for one delivery, which may have to be waited for, and for more if the queue is busy and
+    /// nobody waits for it. `None` when the run ends.
+    async fn room(&self) -> Option<InFlight> {
+        let first = async {
+            let own = self.own.clone().acquire_owned().await.expect("the semaphore is never closed");
+            InFlight { own, slots: vec![self.run.slots.wait(self.inlet.lane).await] }
+        };
+        let mut room = tokio::select! {
             biased;
             () = self.run.ending.cancelled() => return None,
             first = first => first,
         };
-        let free = self.own.available_permits().min(self.run.permits.available_permits());
-        let more = if self.is_busy { free.min(RECEIVE_MAX - 1) as u32 } else { 0 };
-        let more =
-            (self.own.clone().try_acquire_many_owned(more), self.run.permits.clone().try_acquire_many_owned(more));
-        if let (Ok(own), Ok(shared)) = more {
-            permits.own.merge(own);
-            permits.shared.merge(shared);
+        while self.is_busy && room.slots.len() < RECEIVE_MAX {
+            let Ok(own) = self.own.clone().try_acquire_owned() else { break };
+            let Some(slot) = self.run.slots.take_free() else { break };
+            room.own.merge(own);
+            room.slots.push(slot);
         }
-        Some(permits)
+        Some(room)
     }
 
     async fn receive(&self, max: usize) -> Result<Vec<Delivery>, AwsError> {
@@ -126,8 +124,4 @@ impl<'a, H: Handler> Receiving<'a, H> {
         self.run.ending.run_until_cancelled(tokio::time::sleep(RECEIVE_BACKOFF)).await;
         Ok(())
     }
-}
-
-async fn acquired(permits: &Arc<Semaphore>) -> OwnedSemaphorePermit {
-    permits.clone().acquire_owned().await.expect("the semaphore is never closed")
 }
