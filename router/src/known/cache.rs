@@ -65,11 +65,12 @@ impl Cache {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::HashMap;
     use time::macros::datetime;
 
     fn ids(n: u128) -> Arc<Ids> {
-        Arc::new(Ids::of((0..n).collect(), HashMap::new()))
+        let mut ids = Ids::default();
+        (0..n).for_each(|id| ids.add(id, 0, false));
+        Arc::new(ids.finish())
     }
 
     #[tokio::test(start_paused = true)]

@@ -14,6 +14,7 @@ use common::objects;
 use common::settings::Settings;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use ids::Ids;
+pub(crate) use ids::Sealed;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -39,6 +40,7 @@ pub(crate) struct Known {
     pub(crate) keys: KeyLayout,
     cache: Mutex<Cache>,
     requests: AtomicU64,
+    recent_since: Option<OffsetDateTime>,
 }
 
 /// The objects of one hour that are asked about: their ids, and where the answers go.
@@ -54,26 +56,38 @@ impl Known {
             keys: settings.keys.clone(),
             cache: Mutex::new(Cache::new(BUDGET_BYTES, fresh_for)),
             requests: AtomicU64::new(0),
+            recent_since: None,
         }
+    }
+
+    /// Tells also what was sealed since then: its index object is at least as young as the seal.
+    pub(crate) fn with_recent_since(self, since: Option<OffsetDateTime>) -> Self {
+        Self { recent_since: since, ..self }
     }
 
     /// The highest generation of each object, in their order; `None`: no seal is in the index. Ask about many at once: an
     /// hour is listed for all of its objects together.
     pub(crate) async fn generations(&self, objects: &[RawObject]) -> Result<Vec<Option<u32>>, AwsError> {
+        let sealed = self.sealed(objects).await?;
+        Ok(sealed.into_iter().map(|sealed| sealed.map(|sealed| sealed.generation)).collect())
+    }
+
+    /// The same, with what else the index tells.
+    pub(crate) async fn sealed(&self, objects: &[RawObject]) -> Result<Vec<Option<Sealed>>, AwsError> {
         let mut by_hour: BTreeMap<OffsetDateTime, HashMap<u128, Vec<usize>>> = BTreeMap::new();
         for (at, object) in objects.iter().enumerate() {
             let id = ids::number(&object.source_id(&self.raw_bucket));
             by_hour.entry(hour_of(object.modified)).or_default().entry(id).or_default().push(at);
         }
-        let mut generations = vec![None; objects.len()];
+        let mut answers = vec![None; objects.len()];
         let looks = stream::iter(by_hour.into_iter().map(|wanted| self.look(wanted)));
         let mut looks = looks.buffer_unordered(HOURS_AT_ONCE);
         while let Some(found) = looks.try_next().await? {
-            for (at, generation) in found {
-                generations[at] = Some(generation);
+            for (at, sealed) in found {
+                answers[at] = Some(sealed);
             }
         }
-        Ok(generations)
+        Ok(answers)
     }
 
     /// Requests made so far.
@@ -81,59 +95,50 @@ impl Known {
         self.requests.load(Ordering::Relaxed)
     }
 
-    async fn look(&self, (hour, wanted): Wanted) -> Result<Vec<(usize, u32)>, AwsError> {
+    async fn look(&self, (hour, wanted): Wanted) -> Result<Vec<(usize, Sealed)>, AwsError> {
         let cached = self.cache.lock().unwrap_or_else(PoisonError::into_inner).get(hour);
         let ids = match cached {
             Some(ids) => ids,
             None => self.list(hour).await?,
         };
-        let sealed = wanted.into_iter().filter_map(|(id, places)| Some((places, ids.generation(id)?)));
-        Ok(sealed.flat_map(|(places, generation)| places.into_iter().map(move |at| (at, generation))).collect())
+        let found = wanted.into_iter().filter_map(|(id, places)| Some((places, ids.sealed(id)?)));
+        Ok(found.flat_map(|(places, sealed)| places.into_iter().map(move |at| (at, sealed))).collect())
     }
 
     async fn list(&self, hour: OffsetDateTime) -> Result<Arc<Ids>, AwsError> {
         let listed_at = Instant::now();
         let prefix = self.keys.hour_prefix(hour);
-        let (mut found, has_more) = self.pages(&prefix, 1).await?;
+        let (mut ids, has_more) = self.pages(&prefix, 1).await?;
         if has_more {
             let digits = DIGITS.chars().map(|digit| format!("{prefix}{digit}"));
             let mut parts = stream::iter(digits.map(|prefix| async move { self.pages(&prefix, usize::MAX).await }))
                 .buffer_unordered(DIGITS.len());
-            found = Found::default();
+            ids = Ids::default();
             while let Some((part, _)) = parts.try_next().await? {
-                found.all.extend(part.all);
-                found.higher.extend(part.higher);
+                ids.extend(part);
             }
         }
-        let ids = Arc::new(Ids::of(found.all, found.higher));
+        let ids = Arc::new(ids.finish());
         self.cache.lock().unwrap_or_else(PoisonError::into_inner).put(hour, ids.clone(), listed_at);
         Ok(ids)
     }
 
     /// What up to `most` pages show, and whether there is more.
-    async fn pages(&self, prefix: &str, most: usize) -> Result<(Found, bool), AwsError> {
-        let mut found = Found::default();
+    async fn pages(&self, prefix: &str, most: usize) -> Result<(Ids, bool), AwsError> {
+        let mut ids = Ids::default();
         let mut pages = objects::pages(&self.s3, &self.routed_bucket, prefix);
         for _ in 0..most {
-            let Some(page) = pages.next().await? else { return Ok((found, false)) };
+            let Some(page) = pages.next().await? else { return Ok((ids, false)) };
             self.requests.fetch_add(1, Ordering::Relaxed);
-            for (source_id, generation) in page.iter().filter_map(|entry| self.keys.index_entry(&entry.key)) {
-                let id = ids::number(&source_id);
-                found.all.push(id);
-                if generation > 0 {
-                    let highest = found.higher.entry(id).or_insert(generation);
-                    *highest = generation.max(*highest);
+            for entry in &page {
+                if let Some((source_id, generation)) = self.keys.index_entry(&entry.key) {
+                    let is_recent = self.recent_since.is_some_and(|since| entry.modified >= since);
+                    ids.add(ids::number(&source_id), generation, is_recent);
                 }
             }
         }
-        Ok((found, pages.has_more()))
+        Ok((ids, pages.has_more()))
     }
-}
-
-#[derive(Default)]
-struct Found {
-    all: Vec<u128>,
-    higher: HashMap<u128, u32>,
 }
 
 /// The hour (UTC) that a time lies in.
