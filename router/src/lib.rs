@@ -3,6 +3,7 @@
 //! Data flows one way: `handle` (a delivery) → `fetch` (its objects' bytes) → `turns` (threads) → `route` (the pure core)
 //! → `upload` (parts, quarantine) → `sealing` (seal, index, load requests).
 
+pub mod backfill;
 mod fetch;
 mod handle;
 mod known;
@@ -66,8 +67,7 @@ pub async fn run(
     }
     let routed = open_routed(settings, clients).await?;
     routed.check_differ("routed", &raw, "raw")?;
-    let dir = &settings.router.spool_dir;
-    tempfile::tempfile_in(dir).map_err(|source| RunError::Spool { dir: dir.clone(), source })?;
+    check_spool(settings)?;
 
     let router = Arc::new(router(settings, clients, routed, shutdown.clone()));
     let RouterSettings { workers, objects_in_flight: in_flight, drain_timeout, .. } = settings.router;
@@ -80,6 +80,22 @@ pub async fn run(
     consumer::run(inlets.collect(), pace, router, shutdown).await.map_err(RunError::Consume)?;
     tracing::info!("router has stopped");
     Ok(())
+}
+
+fn check_spool(settings: &Settings) -> Result<(), RunError> {
+    let dir = &settings.router.spool_dir;
+    tempfile::tempfile_in(dir).map(drop).map_err(|source| RunError::Spool { dir: dir.clone(), source })
+}
+
+/// A router for whoever routes without the raw queues.
+async fn direct_router(
+    settings: &Settings,
+    clients: &Clients,
+    stopping: CancellationToken,
+) -> Result<handle::Router, RunError> {
+    check_bucket(&clients.s3, &settings.quarantine_bucket, "quarantine.bucket").await?;
+    check_spool(settings)?;
+    Ok(router(settings, clients, open_routed(settings, clients).await?, stopping))
 }
 
 /// The queues of load requests.

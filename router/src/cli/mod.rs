@@ -1,11 +1,13 @@
 //! The command line of `router`: what the user types, and which function carries it out.
 
+mod backfill;
 mod output;
 mod quarantine;
 mod split;
 mod table;
 
 use anyhow::Context;
+use backfill::BackfillArgs;
 use clap::{Parser, Subcommand};
 use common::clients::Clients;
 use common::settings::Settings;
@@ -39,6 +41,8 @@ enum Command {
     /// Look at what could not be routed or loaded, and try it again
     #[command(subcommand)]
     Quarantine(QuarantineCommand),
+    /// Route raw objects of a time that have no seal, or all of them again
+    Backfill(Box<BackfillArgs>),
     /// Check or show the settings
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -59,6 +63,7 @@ impl Cli {
             Command::Run { until_idle } => run(&Settings::load(self.config.as_deref())?, until_idle),
             Command::Split(args) => args.run(self.config.as_deref()),
             Command::Quarantine(command) => command.run(self.config.as_deref()),
+            Command::Backfill(args) => args.run(self.config.as_deref()),
             Command::Config(ConfigCommand::Check) => {
                 Settings::load(self.config.as_deref())?;
                 println!("the settings are valid");

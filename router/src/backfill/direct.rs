@@ -1,0 +1,167 @@
+//! In this process, without the raw queue: the same handler that routers have, for a run on one machine.
+
+use super::desk::Desk;
+use super::facts::Counted;
+use super::progress::{Missing, Tracker};
+use super::room::Rate;
+use super::work::Drained;
+use crate::handle::{HandleError, Outcome, Router};
+use crate::listing::RawObject;
+use common::load_request::Lane;
+use common::route_request::RouteRequest;
+use common::telemetry::chain;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+/// Objects that failed one after the other, from which on it is waited before the next.
+const FAILURES: u32 = 3;
+
+/// How long at most.
+const PAUSE_MAX: Duration = Duration::from_secs(30);
+
+pub(super) struct Direct {
+    router: Arc<Router>,
+    raw_bucket: String,
+    /// Objects fetched, routed and written at once; `router.workers` of them are routed.
+    at_once: usize,
+    rate: Rate,
+    tasks: JoinSet<Ended>,
+    /// Failures since anything succeeded.
+    failures: u32,
+    /// Objects of this pass that failed.
+    failed: u64,
+    patience: Duration,
+    drain_timeout: Duration,
+}
+
+struct Ended {
+    object: RawObject,
+    began: Instant,
+    outcome: Result<Outcome, HandleError>,
+}
+
+impl Direct {
+    pub(super) fn new(
+        router: Router,
+        raw_bucket: &str,
+        at_once: usize,
+        rate: Option<f64>,
+        patience: Duration,
+        drain_timeout: Duration,
+    ) -> Self {
+        Self {
+            router: Arc::new(router),
+            raw_bucket: raw_bucket.to_owned(),
+            at_once,
+            rate: Rate::new(rate),
+            tasks: JoinSet::new(),
+            failures: 0,
+            failed: 0,
+            patience,
+            drain_timeout,
+        }
+    }
+
+    pub(super) fn in_work(&self) -> u64 {
+        self.tasks.len() as u64
+    }
+
+    /// Begins an object as soon as there is room. `None`: it was; else why the work ends before.
+    pub(super) async fn begin(
+        &mut self,
+        object: RawObject,
+        request: RouteRequest,
+        desk: &mut Desk<'_>,
+    ) -> Result<Option<Drained>, super::Cause> {
+        loop {
+            if desk.shutdown.is_cancelled() {
+                return Ok(Some(Drained::Interrupted));
+            }
+            if desk.tracker.idle() > self.patience {
+                return Ok(Some(Drained::Stuck));
+            }
+            let wait = match self.tasks.len() < self.at_once {
+                true => self.rate.take(),
+                false => Duration::MAX,
+            };
+            if wait.is_zero() {
+                break;
+            }
+            self.wait(wait, desk).await;
+        }
+        let router = self.router.clone();
+        self.tasks.spawn(async move {
+            let began = Instant::now();
+            // Whoever began it before may have died between seal and announcement, and no message tells of it.
+            let outcome = router.requested(&request, Lane::Backfill, false).await;
+            Ended { object, began, outcome }
+        });
+        if self.failures < FAILURES {
+            desk.tracker.begun();
+        }
+        Ok(None)
+    }
+
+    /// Waits for all that was begun.
+    pub(super) async fn drain(&mut self, desk: &mut Desk<'_>) -> Drained {
+        let mut stopped_at = None;
+        while !self.tasks.is_empty() {
+            if desk.shutdown.is_cancelled() {
+                let since: Instant = *stopped_at.get_or_insert_with(Instant::now);
+                if since.elapsed() >= self.drain_timeout {
+                    self.tasks.shutdown().await;
+                }
+            }
+            self.wait(Duration::from_secs(1), desk).await;
+        }
+        match desk.shutdown.is_cancelled() {
+            true => Drained::Interrupted,
+            false => Drained::Unsealed(std::mem::take(&mut self.failed)),
+        }
+    }
+
+    /// Until one is done, or this long.
+    async fn wait(&mut self, most: Duration, desk: &mut Desk<'_>) {
+        let ended = tokio::time::timeout(most.min(Duration::from_secs(1)), self.tasks.join_next()).await;
+        match ended {
+            Ok(Some(Ok(ended))) => self.ended(ended, desk.tracker).await,
+            // The handler catches panics of its threads; what is left is this process being told to end.
+            Ok(Some(Err(_))) => self.failed += 1,
+            Ok(None) => tokio::time::sleep(most.min(Duration::from_secs(1))).await,
+            Err(_) => {}
+        }
+        desk.tell(self.in_work()).await;
+    }
+
+    async fn ended(&mut self, ended: Ended, tracker: &mut Tracker) {
+        let Ended { object, began, outcome } = ended;
+        let source_id = object.source_id(&self.raw_bucket);
+        let mut sealed = |counts| tracker.sealed(&source_id, object.bytes, counts, began.elapsed());
+        match outcome {
+            Ok(Outcome::Routed(tally)) => {
+                sealed(Counted { read: tally.records, quarantined: tally.quarantined, bytes: tally.bytes });
+            }
+            Ok(Outcome::Announced | Outcome::Sealed) => sealed(Counted::default()),
+            Ok(Outcome::Gone) => tracker.missing(source_id, &object.key, Missing::Gone),
+            Ok(Outcome::Superseded) => tracker.missing(source_id, &object.key, Missing::Superseded),
+            Ok(Outcome::Ignored) => tracker.missing(source_id, &object.key, Missing::Ignored),
+            Ok(Outcome::LostClaim(_)) => tracker.lost_claim(source_id, &object.key),
+            Err(HandleError::LeftToOthers) => {}
+            Err(error) => {
+                (self.failed, self.failures) = (self.failed + 1, self.failures + 1);
+                let why = chain(&error);
+                tracing::error!(source.key = object.key, "{why}");
+                tracker.left.name(&why, &object.key);
+                if self.failures >= FAILURES {
+                    // It is hardly the objects: S3 is down, or something is not permitted.
+                    let pause = Duration::from_secs(1) * (self.failures - FAILURES + 1);
+                    tokio::time::sleep(pause.min(PAUSE_MAX).min(self.patience / 4)).await;
+                }
+                return;
+            }
+        }
+        self.failures = 0;
+    }
+}
