@@ -1,5 +1,6 @@
 //! `router quarantine`: what was kept aside, and another try at it.
 
+mod replay;
 mod shown;
 
 use super::output;
@@ -12,6 +13,7 @@ use common::quarantine::Reason;
 use common::settings::Settings;
 use common::telemetry::chain;
 use common::timestamp;
+use replay::ReplayArgs;
 use router::quarantine::{Held, HeldObject, Listing, Quarantine, QuarantineError, Selection, Since, records};
 use serde_json::json;
 use std::path::Path;
@@ -38,6 +40,8 @@ pub(super) enum QuarantineCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Route the source objects of quarantined records again, whole, as their next generation
+    Replay(ReplayArgs),
 }
 
 /// Which records.
@@ -76,6 +80,7 @@ impl QuarantineCommand {
             let quarantine = Quarantine::new(&settings, &clients);
             match self {
                 Self::List { which, json } => list(&quarantine, &which.into(), json).await,
+                Self::Replay(args) => args.run(&settings, &clients, &quarantine).await,
                 Self::Show { which, limit, json } => show(&quarantine, &which.into(), limit, json).await,
             }
         })
@@ -96,8 +101,8 @@ impl Troubles {
     fn check(&mut self, found: Result<Held, QuarantineError>) -> Result<Option<Held>, QuarantineError> {
         match found {
             Ok(held) => {
-                if let Some(unbalanced) = &held.unbalanced {
-                    self.add(format!("the seal of {} contradicts itself: {unbalanced}", held.seal.source.uri()));
+                if let Some(source) = held.unbalanced {
+                    self.add(chain(&QuarantineError::Unbalanced { uri: held.seal.source.uri(), source }));
                 }
                 Ok(Some(held))
             }
