@@ -15,7 +15,7 @@ use crate::load_request::Lane;
 use crate::queue::{Delivery, Depth, Fate, Queue};
 use crate::slots::Slots;
 use futures::future::join_all;
-use receiving::{InFlight, Receiving};
+use receiving::{Receiving, Room};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -152,16 +152,15 @@ impl<H: Handler> Run<H> {
         received
     }
 
-    fn took_in(self: &Arc<Self>, deliveries: Vec<Delivery>, lane: Lane, mut room: InFlight) {
+    fn took_in(self: &Arc<Self>, deliveries: Vec<Delivery>, lane: Lane, rooms: Vec<Room>) {
         if !deliveries.is_empty() {
             self.received.store(true, Ordering::Release);
         }
-        for delivery in deliveries {
-            let taken = room.split_one();
+        for (delivery, room) in deliveries.into_iter().zip(rooms) {
             let run = self.clone();
             self.work.spawn(async move {
                 run.work(delivery, lane).await;
-                drop(taken);
+                drop(room);
             });
         }
     }

@@ -1,8 +1,9 @@
 //! Receives from one queue: slots first, so that what is received is worked on at once, never queued behind other work.
 //!
-//! Queues share the run's slots, and a receive that waits holds some. So only a queue that just gave something is
-//! asked for many messages, and not for long; one that is quiet waits with a single slot, and takes no room from the
-//! others. Slots that become free go to the live queue first.
+//! Queues share the run's slots, and a receive holds those that it is for. So a queue that is quiet waits with a single
+//! one, and takes no room from the others; only one that is known to hold more is asked for many messages, and answers at
+//! once. While it does, slots for the next time are waited for: else a live queue would be out of the line at just the
+//! moments when backfill is in it.
 
 use super::{ConsumeError, Handler, IdleClock, Inlet, Run};
 use crate::aws_error::AwsError;
@@ -28,32 +29,22 @@ const RECEIVE_BACKOFF: Duration = Duration::from_secs(2);
 /// away until their visibility ends. A queue that holds messages answers at once; only an empty one takes longer.
 const RECEIVE_GRACE: Duration = Duration::from_millis(500);
 
-/// How long a queue that just gave something is asked for more, with the slots for it in hand.
-const BUSY_POLL: Duration = Duration::from_secs(1);
-
 pub(super) struct Receiving<'a, H> {
     inlet: &'a Inlet,
     run: &'a Arc<Run<H>>,
     /// One per delivery of this queue in work.
     own: Arc<Semaphore>,
-    /// Whether the last receive gave something.
+    /// Whether the last receive gave so much that there should be more.
     is_busy: bool,
     /// When it was last told that receives fail; `None` while they work.
     told_at: Option<Instant>,
 }
 
-/// Room for deliveries: a permit of the queue's own and a slot of the run for each.
-pub(super) struct InFlight {
-    own: OwnedSemaphorePermit,
-    slots: Vec<Slot>,
-}
-
-impl InFlight {
-    /// The room of one delivery. There are never more deliveries than slots.
-    pub(super) fn split_one(&mut self) -> (Option<OwnedSemaphorePermit>, Option<Slot>) {
-        (self.own.split(1), self.slots.pop())
-    }
-}
+/// Room for one delivery: a permit of the queue's own, and a slot of the run.
+pub(super) struct Room(
+    #[expect(dead_code, reason = "held")] OwnedSemaphorePermit,
+    #[expect(dead_code, reason = "held")] Slot,
+);
 
 impl<'a, H: Handler> Receiving<'a, H> {
     pub(super) fn new(inlet: &'a Inlet, run: &'a Arc<Run<H>>) -> Self {
@@ -62,44 +53,59 @@ impl<'a, H: Handler> Receiving<'a, H> {
     }
 
     pub(super) async fn until_ended(mut self) -> Result<(), ConsumeError> {
-        while let Some(room) = self.room().await {
-            match self.receive(room.slots.len()).await {
+        let mut rooms = Vec::new();
+        loop {
+            if rooms.is_empty() {
+                let Some(room) = self.run.ending.run_until_cancelled(self.room()).await else { return Ok(()) };
+                rooms.push(room);
+            }
+            if self.run.ending.is_cancelled() {
+                return Ok(());
+            }
+            let asked = rooms.len();
+            let (received, next) = self.receive_and_reserve(asked).await;
+            match received {
                 Ok(deliveries) => {
                     self.told_at = None;
-                    self.is_busy = !deliveries.is_empty();
-                    self.run.took_in(deliveries, self.inlet.lane, room);
+                    // SQS gives fewer than there are, now and then (SQS API, `ReceiveMessage`).
+                    self.is_busy = deliveries.len() * 4 >= asked;
+                    self.run.took_in(deliveries, self.inlet.lane, rooms);
                 }
-                Err(error) => self.failed(error).await?,
+                Err(error) => {
+                    self.is_busy = false;
+                    drop(rooms);
+                    self.failed(error).await?;
+                }
+            }
+            rooms = next;
+            if !self.is_busy {
+                rooms.truncate(1);
             }
         }
-        Ok(())
     }
 
-    /// Room for one receive: for one delivery, which may have to be waited for, and for more if the queue is busy and
-    /// nobody waits for it. `None` when the run ends.
-    async fn room(&self) -> Option<InFlight> {
-        let first = async {
-            let own = self.own.clone().acquire_owned().await.expect("the semaphore is never closed");
-            InFlight { own, slots: vec![self.run.slots.wait(self.inlet.lane).await] }
-        };
-        let mut room = tokio::select! {
-            biased;
-            () = self.run.ending.cancelled() => return None,
-            first = first => first,
-        };
-        while self.is_busy && room.slots.len() < RECEIVE_MAX {
-            let Ok(own) = self.own.clone().try_acquire_owned() else { break };
-            let Some(slot) = self.run.slots.take_free() else { break };
-            room.own.merge(own);
-            room.slots.push(slot);
+    /// Receives, and meanwhile gathers room for the next time if that will be asked for much.
+    async fn receive_and_reserve(&self, asked: usize) -> (Result<Vec<Delivery>, AwsError>, Vec<Room>) {
+        let mut next = Vec::new();
+        let mut receive = std::pin::pin!(self.receive(asked));
+        loop {
+            tokio::select! {
+                biased;
+                received = &mut receive => return (received, next),
+                room = self.room(), if self.is_busy && next.len() < RECEIVE_MAX => next.push(room),
+            }
         }
-        Some(room)
+    }
+
+    async fn room(&self) -> Room {
+        let own = self.own.clone().acquire_owned().await.expect("the semaphore is never closed");
+        Room(own, self.run.slots.wait(self.inlet.lane).await)
     }
 
     async fn receive(&self, max: usize) -> Result<Vec<Delivery>, AwsError> {
         let wait = match self.run.pace.until_idle {
+            _ if self.is_busy => Duration::ZERO,
             Some(_) => IdleClock::POLL,
-            None if self.is_busy => BUSY_POLL,
             None => LONG_POLL,
         };
         let mut receive = std::pin::pin!(self.inlet.queue.receive(max, wait));
