@@ -197,6 +197,31 @@ fn of_two_replaces_at_once_the_rows_of_the_highest_generation_stay() {
 }
 
 #[test]
+fn of_two_batches_that_replace_several_sources_each_leaves_its_own_rows_and_no_others() {
+    let Some((_postgres, mut both)) = started() else { return };
+    for isolation in Isolation::BOTH {
+        // The second replaces a source that the first leaves alone, and both replace `b`.
+        let rows = |order: u64, keys: &[&str], generation: u32| -> Vec<LedgerRow> {
+            let key = |key: &&str| format!("several {isolation:?} {key} {order}");
+            keys.iter().map(|name| row(&key(name), generation, ROWS + u64::from(generation))).collect()
+        };
+        let lists = |both: &mut Race, order| {
+            loaded_before(both, isolation, &rows(order, &["a", "b", "c", "d"], 0));
+            [("b-1", rows(order, &["a", "b"], 1)), ("b-2", rows(order, &["b", "c"], 2))]
+                .map(|(batch, rows)| load(batch, &rows, Variant::WHOLE))
+        };
+        every_order(&mut both, isolation, lists, |both, order, endings| {
+            assert!(endings[1] == Ending::Committed, "nothing refuses the higher: {endings:?}");
+            let first = u64::from(endings[0] == Ending::Committed);
+            for (key, expected) in [("a", ROWS + first), ("b", ROWS + 2), ("c", ROWS + 2), ("d", ROWS)] {
+                let counted = count(&mut both.observer, &rows(order, &[key], 0)).0;
+                assert_eq!(counted, expected, "{key}: {endings:?}");
+            }
+        });
+    }
+}
+
+#[test]
 fn of_two_batches_of_several_tables_that_share_a_source_one_commits_in_all_of_them() {
     let Some((_postgres, mut both)) = started() else { return };
     let [a, b, c] = EVENTS.map(EventName::of_type);
