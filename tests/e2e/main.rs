@@ -85,6 +85,8 @@ mod replace;
 
 /// The backfill lane of the router, and requests for objects that may be sealed.
 mod lanes;
+/// Months of old objects, planned, routed, resumed and replaced.
+mod backfill;
 
 /// SIGKILL and SIGTERM at awkward moments.
 mod killed;

@@ -122,6 +122,13 @@ impl Direct {
         }
     }
 
+    /// What is left when the work ends.
+    pub(super) fn give_up(&mut self) -> u64 {
+        let left = self.failed + self.in_work();
+        self.tasks.abort_all();
+        left
+    }
+
     /// Until one is done, or this long.
     async fn wait(&mut self, most: Duration, desk: &mut Desk<'_>) {
         let ended = tokio::time::timeout(most.min(Duration::from_secs(1)), self.tasks.join_next()).await;

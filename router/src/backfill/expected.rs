@@ -143,3 +143,65 @@ fn copies(sample: &Sample, objects: f64, settings: &Settings) -> f64 {
     };
     sample.events.iter().map(of_table).sum()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backfill::sample::EventSums;
+    use common::event_name::EventName;
+    use std::collections::BTreeMap;
+    use std::path::Path;
+
+    fn settings(more: &str) -> Settings {
+        let text = format!(
+            "raw = {{ bucket = \"raw\", queue = \"raw\" }}\nrouted = {{ bucket = \"routed\", queue = \"routed\" }}\n\
+             loader = {{ database = \"dev\", workgroup = \"w\" }}\n[router]\nevent_type = [\"/event\"]\n{more}"
+        );
+        Settings::parse(Path::new("test"), &text, BTreeMap::new()).expect("valid settings")
+    }
+
+    fn task(objects: u64, bytes: u64) -> Task {
+        Task { objects, bytes, lists: 10, rate: None, is_direct: false }
+    }
+
+    /// Two seals of 1 MB, 6 MB decompressed: `a` in both, in three parts, and `b` in one.
+    fn sample() -> Sample {
+        let events = [("a", 2, 3, 4_000_000), ("b", 1, 1, 1_000_000)];
+        let events =
+            events.map(|(name, sources, parts, bytes)| (EventName::of_type(name), EventSums { sources, parts, bytes }));
+        Sample { seals: 2, raw_bytes: 2_000_000, bytes: 12_000_000, quarantine: 1, events: events.into() }
+    }
+
+    #[test]
+    fn a_sample_is_carried_over_to_all_objects() {
+        let expected = Expected::of(task(10_000, 10_000_000_000), &sample(), &settings(""));
+        assert_eq!((expected.parts, expected.copies), (Some(20_000), Some(15 + 5)), "1,000 parts a COPY");
+        let s3 = S3Requests { list: 30 + 10_000, get: 20_000 + 20_000, put: 20_000 + 5_000 + 30_000 + 40 };
+        assert_eq!((expected.s3, expected.sqs), (s3, 2 * 25_000 + 2_500));
+        let dollars = (s3.list + s3.put) as f64 * 5e-6 + s3.get as f64 * 4e-7 + 52_500.0 * 4e-7;
+        assert!((expected.cost - dollars).abs() < 1e-9, "{}", expected.cost);
+        assert_eq!(expected.seconds, 182, "10,000 objects, 7.25 rounds of 30 ms, 12 at once");
+        let larger = Expected::of(task(10_000, 1_000_000_000_000), &sample(), &settings(""));
+        assert_eq!(larger.seconds, 15_000, "6 TB of JSON by four workers");
+    }
+
+    #[test]
+    fn small_files_and_a_rate_are_warned_of() {
+        let warnings = |task, more: &str| Expected::of(task, &sample(), &settings(more)).warnings;
+        let small = task(100_000, 100_000_000);
+        assert!(warnings(small, "")[0].starts_with("small files: 1000 bytes on average"));
+        assert!(warnings(task(100_000, 10_000_000_000_000), "").is_empty());
+        let slow = Task { rate: Some(1.0), ..small };
+        assert_eq!(warnings(slow, ""), ["--rate is what takes the time"]);
+        assert_eq!(Expected::of(slow, &sample(), &settings("")).seconds, 100_000);
+    }
+
+    #[test]
+    fn nothing_to_do_costs_nothing_and_nothing_known_is_said_so() {
+        let nothing = Expected::of(task(0, 0), &sample(), &settings(""));
+        assert_eq!((nothing.parts, nothing.sqs, nothing.cost), (Some(0), 0, 0.0));
+        let unknown = Expected::of(task(10, 1_000), &Sample::default(), &settings(""));
+        assert_eq!((unknown.parts, unknown.copies), (None, None));
+        assert!(unknown.cost > 0.0 && unknown.seconds > 0);
+    }
+}

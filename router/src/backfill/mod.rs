@@ -113,6 +113,7 @@ pub struct Backfill {
     queue: Option<Queue>,
     /// What was found of the same replace, unless all of it is to be replaced once more.
     document: Option<ReplaceDocument>,
+    opened_at: OffsetDateTime,
 }
 
 impl Backfill {
@@ -149,7 +150,18 @@ impl Backfill {
         };
         let routing_id = Rules::new(&settings.router, &settings.keys).routing_id;
         let (settings, clients) = (settings.clone(), clients.clone());
-        let mut backfill = Self { settings, clients, options, seals, prefix, what, routing_id, queue, document: None };
+        let mut backfill = Self {
+            settings,
+            clients,
+            options,
+            seals,
+            prefix,
+            what,
+            routing_id,
+            queue,
+            document: None,
+            opened_at: OffsetDateTime::now_utc(),
+        };
         if backfill.options.replace {
             backfill.document = replace::find(backfill.place(), &backfill.selection()).await?;
         }
@@ -185,9 +197,8 @@ impl Backfill {
     /// Lists the range and tells what would be done. Changes nothing.
     pub async fn plan(&mut self) -> Result<Plan, BackfillError> {
         let plan = self.planned().await?;
-        let has_work = plan.to_route().objects + plan.archived.objects + plan.by_others.objects > 0;
-        if plan.was_finished && has_work {
-            // Finished once, and not all of it as it was left: it is started anew.
+        if plan.was_finished && plan.replaced.objects + plan.archived.objects + plan.by_others.objects > 0 {
+            // Finished once, and not all of it is as it was left: it is started anew.
             self.document = None;
             return Ok(self.planned().await?);
         }
@@ -235,7 +246,7 @@ impl Backfill {
         let document = match (&self.document, self.options.replace) {
             (_, false) => None,
             (Some(document), true) => Some(document.clone()),
-            (None, true) => Some(replace::open(self.place(), &self.selection(), OffsetDateTime::now_utc()).await?),
+            (None, true) => Some(self.begun().await?),
         };
         let replace_id = document.as_ref().map(|document| document.id.clone());
         let replacing = self.replacing(document);
@@ -269,6 +280,17 @@ impl Backfill {
             replace::finish(self.place(), &self.selection(), id, OffsetDateTime::now_utc()).await?;
         }
         Ok(Outcome { state, progress, left, replace_id })
+    }
+
+    /// The replace, begun now, or by another who does the same since it was planned.
+    async fn begun(&self) -> Result<ReplaceDocument, Cause> {
+        let (place, selection) = (self.place(), self.selection());
+        if let Some(found) = replace::find(place, &selection).await?
+            && found.started_at >= self.opened_at
+        {
+            return Ok(found);
+        }
+        Ok(replace::open(place, &selection, OffsetDateTime::now_utc()).await?)
     }
 
     async fn way(&self, replace_id: Option<String>, shutdown: &CancellationToken) -> Result<Way, Cause> {

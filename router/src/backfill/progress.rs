@@ -70,8 +70,10 @@ impl Left {
     }
 
     pub(super) fn name(&mut self, why: &str, key: &str) {
-        if self.examples.len() < EXAMPLES {
-            self.examples.push(format!("{why}: {key}"));
+        let example = format!("{why}: {key}");
+        // Each walk meets again what the one before has left.
+        if self.examples.len() < EXAMPLES && !self.examples.contains(&example) {
+            self.examples.push(example);
         }
     }
 }

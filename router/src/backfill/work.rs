@@ -62,7 +62,11 @@ impl Work<'_> {
         for number in 0..PASSES {
             let begun = match self.pass(number, way, desk).await? {
                 Ok(begun) => begun,
-                Err(Drained::Interrupted) => return Ok(Ended::Interrupted),
+                Err(Drained::Interrupted) => {
+                    // What is routed here is sealed first, as far as there is time.
+                    way.drain(desk).await?;
+                    return Ok(Ended::Interrupted);
+                }
                 Err(_) => return Ok(Ended::Left(way.give_up(desk.tracker))),
             };
             if begun == 0 {
@@ -160,7 +164,7 @@ impl Way {
     fn give_up(&mut self, tracker: &mut super::progress::Tracker) -> u64 {
         match self {
             Self::Queue(queue) => queue.give_up(tracker),
-            Self::Direct(direct) => direct.in_work(),
+            Self::Direct(direct) => direct.give_up(),
         }
     }
 }
