@@ -83,10 +83,13 @@ mod batching;
 /// Whole objects routed again: exactly the new rows, whatever races, dies or comes late.
 mod replace;
 
-/// The backfill lane of the router, and requests for objects that may be sealed.
-mod lanes;
 /// Months of old objects, planned, routed, resumed and replaced.
 mod backfill;
+/// The backfill lane of the router, and requests for objects that may be sealed.
+mod lanes;
+
+/// How fast a backfill passes what is sealed.
+mod passed;
 
 /// SIGKILL and SIGTERM at awkward moments.
 mod killed;
