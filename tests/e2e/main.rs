@@ -62,6 +62,9 @@ mod bad_days;
 /// Records that COPY refuses cost themselves alone.
 mod rejected;
 
+/// `router quarantine`: what is kept aside is listed, shown and tried again.
+mod quarantine_replay;
+
 /// Loads whose outcome nobody was told.
 mod outcomes;
 

@@ -8,6 +8,7 @@ use clap::{Args, CommandFactory};
 use common::clients::Clients;
 use common::settings::Settings;
 use common::telemetry::chain;
+use indicatif::{ProgressBar, ProgressStyle};
 use router::quarantine::{Notice, Options, Plan, Progress, Quarantine, Replayed, Selection, Way};
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write as _, stderr, stdin};
@@ -65,7 +66,8 @@ impl ReplayArgs {
         let plan = quarantine.plan(&selection, &options, dir, &mut |notice| told(&notice)).await?;
         let is_whole = plan.refused + plan.lost + plan.unknown == 0;
         output::stdout().say(plan_text(&plan)).context(CLOSED)?;
-        let has_to_finish = plan.goes_on.is_some() && is_whole;
+        // What cannot be routed again cannot hold it open; what others took does, so that it can be asked about.
+        let has_to_finish = plan.goes_on.is_some() && plan.lost == 0;
         if !dry_run && (plan.due > 0 || has_to_finish) && (yes || plan.due == 0 || agreed(plan.due)?) {
             let shutdown = common::shutdown::on_signal();
             let way = match direct {
@@ -87,11 +89,12 @@ async fn replay(
     shutdown: &CancellationToken,
 ) -> anyhow::Result<()> {
     let mut told_of = Told::new(plan.due);
-    let mut tell = |progress: &Progress, notice: Option<Notice>| {
-        notice.iter().for_each(told);
-        told_of.progress(progress);
+    let mut tell = |progress: &Progress, notice: Option<Notice>| match notice {
+        Some(notice) => told_of.notice(&notice),
+        None => told_of.progress(progress),
     };
     let replayed = quarantine.replay(plan, way, patience, &mut tell, shutdown).await;
+    told_of.end();
     let replayed = replayed.context("the replay was interrupted; the same command goes on where it was")?;
     output::stdout().say(end_text(&replayed)).context(CLOSED)?;
     let Progress { refused, lost, failed, .. } = replayed.progress;
@@ -161,9 +164,9 @@ fn end_text(Replayed { id, progress, .. }: &Replayed) -> String {
     )
 }
 
-/// Says now and then how far it is.
+/// Says how far it is: by a bar where a person looks on, else by a line now and then.
 struct Told {
-    due: u64,
+    bar: ProgressBar,
     next: Instant,
     settled: u64,
     moved_at: Instant,
@@ -171,12 +174,19 @@ struct Told {
 
 impl Told {
     fn new(due: u64) -> Self {
+        let style = ProgressStyle::with_template("{bar:30} {pos} of {len} source objects, {per_sec}, {eta} left");
+        let bar = ProgressBar::new(due).with_style(style.expect("a constant template that a test renders"));
         let now = Instant::now();
-        Self { due, next: now + TOLD_EVERY, settled: 0, moved_at: now }
+        Self { bar, next: now + TOLD_EVERY, settled: 0, moved_at: now }
+    }
+
+    fn notice(&self, notice: &Notice) {
+        self.bar.suspend(|| told(notice));
     }
 
     fn progress(&mut self, progress: &Progress) {
         let now = Instant::now();
+        self.bar.set_position(progress.settled());
         if progress.settled() > self.settled {
             (self.settled, self.moved_at) = (progress.settled(), now);
         }
@@ -184,12 +194,32 @@ impl Told {
             return;
         }
         self.next = now + TOLD_EVERY;
-        eprintln!("router: {} of {} source objects are routed again", progress.sealed, self.due);
-        if now - self.moved_at > SLOW {
-            eprintln!(
-                "router: none for {} s: is a router running, and with these settings? Others are not asked. --direct routes here",
-                (now - self.moved_at).as_secs()
-            );
+        if self.bar.is_hidden() {
+            let due = self.bar.length().unwrap_or_default();
+            eprintln!("router: {} of {due} source objects are routed again", progress.sealed);
         }
+        let silent = now - self.moved_at;
+        if silent > SLOW {
+            self.bar.suspend(|| {
+                eprintln!(
+                    "router: none for {} s: is a router running, and with these settings? Others do not route it. --direct routes here",
+                    silent.as_secs()
+                );
+            });
+        }
+    }
+
+    fn end(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bar_can_be_drawn() {
+        assert_eq!(Told::new(7).bar.length(), Some(7));
     }
 }
