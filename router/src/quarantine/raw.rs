@@ -98,7 +98,9 @@ impl Quarantine {
         let class = head.storage_class().map_or("", |class| class.as_str());
         // A restored copy says so (S3 API, HeadObject: x-amz-restore).
         let is_restored = head.restore().is_some_and(|restore| restore.contains("ongoing-request=\"false\""));
-        let is_archived = matches!(class, "GLACIER" | "DEEP_ARCHIVE") && !is_restored;
+        // Objects in `INTELLIGENT_TIERING` say by their archive status where they sleep.
+        let is_asleep = matches!(class, "GLACIER" | "DEEP_ARCHIVE") || head.archive_status().is_some();
+        let is_archived = is_asleep && !is_restored;
         Ok(is_archived.then_some(Refusal::Archived))
     }
 }
