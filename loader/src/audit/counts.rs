@@ -5,7 +5,7 @@ use crate::sql::audit::{self as sql, SOURCES_MAX, There, Which};
 use crate::sql::sweep::event_of_ledger;
 use crate::sql::{Names, bookkeeping, gate_name, ledger_name};
 use crate::verdict::Class;
-use crate::warehouse::{Classed as _, Row, Warehouse, WarehouseError, number, required};
+use crate::warehouse::{Classed, Row, Warehouse, WarehouseError, number, required};
 use common::event_name::EventName;
 use common::source::SourceId;
 use std::collections::{BTreeMap, BTreeSet, HashMap};

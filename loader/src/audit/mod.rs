@@ -31,8 +31,7 @@ use crate::warehouse::WarehouseError;
 use common::aws_error::AwsError;
 use common::clients::Clients;
 use common::event_name::EventName;
-use common::queue::LaneQueues;
-use common::queue::QueueError;
+use common::queue::{LaneQueues, QueueError};
 use common::replace::ReplaceError;
 use common::seals::SealReadError;
 use common::settings::Settings;
@@ -42,6 +41,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use time::{Date, OffsetDateTime};
+use tokio::task::JoinSet;
 use window::Window;
 
 /// Pairs of source and event that are compared together.
@@ -278,21 +278,28 @@ impl<'a> Audit<'a> {
         let midnight = day.midnight().assume_utc();
         let (from, to) = (self.ask.from.max(midnight), self.ask.to.min(midnight + time::Duration::DAY));
         let (mut read, now) = (ReadTally::default(), self.started_at);
+        let mut looks = JoinSet::new();
         for hour in hours(from, to).take_while(|hour| *hour < now) {
-            match swept(&self.store, &self.settings.raw.bucket, hour).await? {
-                Swept::Whole => {}
-                Swept::Never => read.hours_not_swept += 1,
-                Swept::Open(unsealed) => {
-                    for object in unsealed.into_iter().filter(|object| self.ask.is_of(object.time)) {
-                        read.unsealed += 1;
-                        if object.given_up {
-                            read.given_up += 1;
-                            let uri = format!("s3://{}/{}", self.settings.raw.bucket, object.key);
-                            let detail = format!("asked for {} times", object.tries);
-                            let repair = "see the runbook: An object was given up".to_owned();
-                            self.difference(Difference::of_object(Kind::GivenUp, uri, detail, repair));
-                        }
-                    }
+            let (store, bucket) = (self.store.clone(), self.settings.raw.bucket.clone());
+            looks.spawn(async move { swept(&store, &bucket, hour).await });
+        }
+        while let Some(done) = looks.join_next().await {
+            let unsealed = match done.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))? {
+                Swept::Whole => continue,
+                Swept::Never => {
+                    read.hours_not_swept += 1;
+                    continue;
+                }
+                Swept::Open(unsealed) => unsealed,
+            };
+            for object in unsealed.into_iter().filter(|object| self.ask.is_of(object.time)) {
+                read.unsealed += 1;
+                if object.given_up {
+                    read.given_up += 1;
+                    let uri = format!("s3://{}/{}", self.settings.raw.bucket, object.key);
+                    let detail = format!("asked for {} times", object.tries);
+                    let repair = "see the runbook: An object was given up".to_owned();
+                    self.difference(Difference::of_object(Kind::GivenUp, uri, detail, repair));
                 }
             }
         }

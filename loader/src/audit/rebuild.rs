@@ -72,9 +72,8 @@ pub async fn rebuild_ledger(
         let (mut one, owed) = made?;
         dropped?;
         let lane = if owed.len() > LIVE_MAX { Lane::Backfill } else { Lane::Live };
-        let queue = queues.get(lane).unwrap_or(queues.live());
         let owed: BTreeMap<_, _> = owed.into_iter().map(|source| (source, BTreeSet::from([event.clone()]))).collect();
-        one.announced = announce(&store, queue, &owed, lane).await?;
+        one.announced = announce(&store, queues.or_live(lane), &owed, lane).await?;
         rebuilt.push(one);
     }
     Ok(rebuilt)

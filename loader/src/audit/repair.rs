@@ -12,7 +12,7 @@ use crate::{Selection, start};
 use common::clients::Clients;
 use common::event_name::EventName;
 use common::load_request::Lane;
-use common::queue::{Queue, QueueError};
+use common::queue::{LaneQueues, Queue};
 use common::replace::{self, Place};
 use common::route_request::{Replace, RouteRequest, Why};
 use common::seals;
@@ -147,7 +147,8 @@ async fn route_again(
     if chosen.is_empty() {
         return Ok(0);
     }
-    let queue = raw_queue(settings, clients).await?;
+    let queues = LaneQueues::open(&clients.sqs, &settings.raw.queues, "raw").await?;
+    let queue = queues.or_live(Lane::Backfill);
     let place = Place { s3: &store.s3, bucket: &store.bucket, keys: &store.keys };
     let selection = selection(ask);
     let mut document = replace::open(place, &selection, OffsetDateTime::now_utc()).await?;
@@ -173,16 +174,6 @@ async fn route_again(
     }
     queue.send_all(bodies).await?;
     Ok(replaced)
-}
-
-async fn raw_queue(settings: &Settings, clients: &Clients) -> Result<Queue, QueueError> {
-    let names = &settings.raw.queues;
-    match Queue::open(&clients.sqs, &names.backfill, "raw.backfill_queue").await {
-        Err(QueueError::Missing { .. }) if !names.backfill_is_set => {
-            Queue::open(&clients.sqs, &names.live, "raw.queue").await
-        }
-        opened => opened,
-    }
 }
 
 /// The same range again is the same repair, until all of it was seen to be well.
