@@ -7,6 +7,7 @@ pub mod claim;
 pub mod clients;
 pub mod consumer;
 pub mod event_name;
+pub mod guarded;
 pub mod keys;
 pub mod lanes;
 pub mod ledger;

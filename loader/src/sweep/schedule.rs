@@ -2,12 +2,13 @@
 
 use super::{Mode, Outcome, Report, StoppedEvents, Sweeper};
 use common::event_name::EventName;
+use common::guarded::guarded;
 use common::telemetry::chain;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Mutex, Notify};
-use tokio::task::{JoinError, JoinHandle, JoinSet};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// How long a queue that has enough to do is waited for: this process empties it meanwhile.
@@ -117,16 +118,6 @@ async fn sweep(sweeper: &Arc<Mutex<Sweeper>>, mode: Mode, shutdown: &Cancellatio
     guarded(async move { sweeper.lock().await.sweep(mode, &shutdown).await.map_err(|error| chain(&error)) }).await
 }
 
-/// A panic as an error. The work ends when this future is dropped.
-async fn guarded<T: Send + 'static>(
-    work: impl Future<Output = Result<T, String>> + Send + 'static,
-) -> Result<T, String> {
-    let mut task = JoinSet::new();
-    task.spawn(work);
-    let ended: Option<Result<_, JoinError>> = task.join_next().await;
-    ended.unwrap_or_else(|| Ok(Err("it never began".to_owned()))).unwrap_or_else(|error| Err(error.to_string()))
-}
-
 fn tell(report: &Report) {
     let (total, low_water) = (report.total(), report.low_water.as_deref().unwrap_or("none"));
     if total.owed == 0 && report.unreadable == 0 {
@@ -144,16 +135,4 @@ fn tell(report: &Report) {
         low_water,
         "swept: announced again what is sealed and not loaded"
     );
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_panic_is_an_error() {
-        assert_eq!(guarded(async { Ok(7) }).await, Ok(7));
-        let error = guarded::<()>(async { panic!("a surprise") }).await;
-        assert!(error.is_err_and(|why| why.contains("a surprise")));
-    }
 }
