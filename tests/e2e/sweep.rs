@@ -6,6 +6,7 @@ use common::load_request::LoadRequest;
 use common::queue::{Fate, Queue};
 use common::seal::Seal;
 use common::source::SourceId;
+use common::swept::{Mark, SWEPT_VERSION};
 use loader::{Owed, Report, Selection, Swept};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -327,6 +328,21 @@ async fn a_sweep_that_was_interrupted_is_continued_where_it_was() {
     assert_eq!((report.days, report.seals), (1, 1), "its claim was given up, and the first day is done");
 }
 
+/// What the router's sweep says of an hour at this moment.
+async fn mark(stack: &Stack, hour: OffsetDateTime, unsealed: u64) {
+    let mark = Mark { version: SWEPT_VERSION, listed_at: OffsetDateTime::now_utc(), objects: 9, unsealed };
+    put(stack, &stack.settings.keys.swept_mark(hour), mark.to_json()).await;
+}
+
+/// Keeps the routers of a stack from sweeping: its marks are the test's.
+async fn without_sweeps_of_the_router(stack: &Stack) {
+    let at = common::timestamp::format(OffsetDateTime::now_utc());
+    let document = serde_json::json!({
+        "version": 1, "owner": "another router", "state": "done", "started_at": at, "renewed_at": at, "counts": {},
+    });
+    put(stack, &stack.settings.keys.router_sweep_claim(), document.to_string().into_bytes()).await;
+}
+
 /// Event, sealed, loaded, complete; of one hour.
 async fn complete(stack: &Stack) -> Vec<String> {
     let sql = "SELECT event, sealed, loaded, complete FROM log_router.complete_now ORDER BY event";
@@ -336,6 +352,7 @@ async fn complete(stack: &Stack) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_hour_is_complete_with_its_mark_its_loads_and_its_lag_and_no_more_when_an_object_comes_later() {
     let stack = Stack::with(NO_LAG).await;
+    without_sweeps_of_the_router(&stack).await;
     let now = OffsetDateTime::now_utc();
     let hour = now - 5 * HOUR;
     let come = async |key: &str, at: OffsetDateTime, lines: &[&str]| {
@@ -350,7 +367,7 @@ async fn an_hour_is_complete_with_its_mark_its_loads_and_its_lag_and_no_more_whe
     come("1", hour, &[r#"{"event":"a"}"#, r#"{"event":"b"}"#]).await;
     come("2", hour, &[r#"{"event":"a"}"#]).await;
     assert_eq!(sweep(&stack).await.complete_rows, 0, "nothing is known of an hour without its mark");
-    put(&stack, &stack.settings.keys.swept_mark(hour), Vec::new()).await;
+    mark(&stack, hour, 0).await;
     sweep(&stack).await;
     assert_eq!(complete(&stack).await, ["a 2 0 false", "b 1 0 false"]);
     assert_eq!(sweep(&stack).await.complete_rows, 0, "only changes are written");
@@ -367,11 +384,21 @@ async fn an_hour_is_complete_with_its_mark_its_loads_and_its_lag_and_no_more_whe
     assert_eq!(complete(&stack).await, ["a 3 3 true", "b 1 1 true"]);
     assert_eq!(stack.number("SELECT COUNT(*) FROM log_router.complete").await, 6);
 
+    // An object that has no seal yet takes it back at once, and its seal gives it again.
+    mark(&stack, hour, 1).await;
+    assert_eq!(sweep(&stack).await.complete_rows, 2);
+    assert_eq!(complete(&stack).await, ["a 3 3 false", "b 1 1 false"]);
+    assert_eq!(sweep(&stack).await.complete_rows, 0, "nothing else can be said before the mark says it");
+    mark(&stack, hour, 0).await;
+    sweep(&stack).await;
+    assert_eq!(complete(&stack).await, ["a 3 3 true", "b 1 1 true"]);
+    assert_eq!(stack.number("SELECT COUNT(*) FROM log_router.complete").await, 10);
+
     // An hour that ended less than the lag ago is not complete, whatever is loaded.
     come("4", now - HOUR, &[r#"{"event":"a"}"#]).await;
     sweep(&stack).await;
     stack.load().await.expect("loaded");
-    put(&stack, &stack.settings.keys.swept_mark(now - HOUR), Vec::new()).await;
+    mark(&stack, now - HOUR, 0).await;
     sweep(&stack).await;
     let recent =
         "SELECT event, complete FROM log_router.complete_now WHERE sealed = loaded AND NOT complete ORDER BY 1";
@@ -406,6 +433,7 @@ async fn a_ledger_that_cannot_be_read_holds_no_other_table_up() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_damaged_seal_holds_up_its_day_and_nothing_else() {
     let stack = Stack::with(NO_LAG).await;
+    without_sweeps_of_the_router(&stack).await;
     stack.put_lines("1", [r#"{"event":"a"}"#]).await;
     stack.route().await;
     take(&stack, "routed-parts").await;
@@ -421,7 +449,7 @@ async fn a_damaged_seal_holds_up_its_day_and_nothing_else() {
         put(&stack, &keys.hour_index(hours[0], source_id, 0), Vec::new()).await;
     }
     for hour in hours {
-        put(&stack, &keys.swept_mark(hour), Vec::new()).await;
+        mark(&stack, hour, 0).await;
     }
     for _ in 0..2 {
         let report = sweep(&stack).await;
@@ -430,7 +458,7 @@ async fn a_damaged_seal_holds_up_its_day_and_nothing_else() {
     }
     stack.load().await.expect("loaded");
     for hour in hours {
-        put(&stack, &keys.swept_mark(hour), Vec::new()).await;
+        mark(&stack, hour, 0).await;
     }
     sweep(&stack).await;
     let said = stack.query("SELECT event, sealed, loaded, complete FROM log_router.complete_now ORDER BY hour").await;

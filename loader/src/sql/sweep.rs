@@ -17,11 +17,12 @@ pub(crate) const SWEEPS: (&str, &str) = (
     "\"prefix\" VARCHAR(64) NOT NULL, \"settled_before\" TIMESTAMP NOT NULL, \"swept_at\" TIMESTAMP DEFAULT SYSDATE",
 );
 
-/// Whether an hour (of source time) of an event is complete. Rows are only added; the newest one counts.
+/// Whether an hour (of source time) of an event is complete, as far as was visible at `checked_at`. Rows are only added;
+/// what was said last counts, also where it speaks of an earlier time.
 pub(crate) const COMPLETE: (&str, &str) = (
     "complete",
     "\"event\" VARCHAR(127) NOT NULL, \"hour\" TIMESTAMP NOT NULL, \"sealed\" BIGINT NOT NULL, \"loaded\" BIGINT NOT NULL, \
-     \"complete\" BOOLEAN NOT NULL, \"checked_at\" TIMESTAMP NOT NULL",
+     \"complete\" BOOLEAN NOT NULL, \"checked_at\" TIMESTAMP NOT NULL, \"said_at\" TIMESTAMP DEFAULT SYSDATE",
 );
 
 /// One row of [`COMPLETE`].
@@ -33,12 +34,12 @@ pub(crate) struct CompleteRow {
     pub(crate) complete: bool,
 }
 
-/// The newest row of each event and hour.
+/// What was said last of each event and hour.
 pub(crate) fn view_complete(names: &Names) -> String {
+    let columns = "\"event\", \"hour\", \"sealed\", \"loaded\", \"complete\", \"checked_at\", \"said_at\"";
     format!(
-        "CREATE OR REPLACE VIEW {} AS SELECT \"event\", \"hour\", \"sealed\", \"loaded\", \"complete\", \"checked_at\" FROM \
-         (SELECT \"event\", \"hour\", \"sealed\", \"loaded\", \"complete\", \"checked_at\", \
-         ROW_NUMBER() OVER (PARTITION BY \"event\", \"hour\" ORDER BY \"checked_at\" DESC) AS \"age\" FROM {}) AS \"rows\" \
+        "CREATE OR REPLACE VIEW {} AS SELECT {columns} FROM (SELECT {columns}, ROW_NUMBER() OVER \
+         (PARTITION BY \"event\", \"hour\" ORDER BY \"said_at\" DESC, \"complete\") AS \"age\" FROM {}) AS \"rows\" \
          WHERE \"age\" = 1",
         names.shared(COMPLETE_VIEW),
         names.shared(COMPLETE.0)
@@ -130,12 +131,13 @@ fn chosen(event: Option<&EventName>, source_id: Option<&SourceId>) -> String {
     if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) }
 }
 
-/// What was last said of an hour.
-pub(crate) fn complete_of(names: &Names, hour: OffsetDateTime) -> String {
+/// What was said last of some hours.
+pub(crate) fn complete_of(names: &Names, hours: &[OffsetDateTime]) -> String {
+    let hours: Vec<String> = hours.iter().map(|hour| literal(&timestamp(*hour))).collect();
     format!(
-        "SELECT \"event\", \"sealed\", \"loaded\", \"complete\" FROM {} WHERE \"hour\" = {}",
+        "SELECT \"hour\", \"event\", \"sealed\", \"loaded\", \"complete\" FROM {} WHERE \"hour\" IN ({})",
         names.shared(COMPLETE_VIEW),
-        literal(&timestamp(hour))
+        hours.join(", ")
     )
 }
 
@@ -158,18 +160,15 @@ pub(crate) fn loaded_by_hour(names: &Names, event: &EventName, from: OffsetDateT
     )
 }
 
-pub(crate) fn insert_complete(
-    names: &Names,
-    hour: OffsetDateTime,
-    checked_at: OffsetDateTime,
-    rows: &[CompleteRow],
-) -> Vec<String> {
+/// Adds what is to be said of hours, each with the time up to which it vouches.
+pub(crate) fn insert_complete(names: &Names, said: &[(OffsetDateTime, OffsetDateTime, CompleteRow)]) -> Vec<String> {
     let head = format!(
         "INSERT INTO {} (\"event\", \"hour\", \"sealed\", \"loaded\", \"complete\", \"checked_at\") VALUES ",
         names.shared(COMPLETE.0)
     );
-    let (hour, checked_at) = (literal(&timestamp(hour)), literal(&timestamp(checked_at)));
-    let rows = rows.iter().map(|CompleteRow { event, sealed, loaded, complete }| {
+    let rows = said.iter().map(|(hour, checked_at, row)| {
+        let CompleteRow { event, sealed, loaded, complete } = row;
+        let [hour, checked_at] = [hour, checked_at].map(|at| literal(&timestamp(*at)));
         let complete = if *complete { "TRUE" } else { "FALSE" };
         format!("({}, {hour}, {sealed}, {loaded}, {complete}, {checked_at})", literal(event.as_str()))
     });

@@ -1,5 +1,5 @@
 //! Which hours are complete: all raw objects of the hour sealed (the router's sweep marks it), every seal loaded, and a
-//! while passed.
+//! while passed. It is said of what was visible when the router listed them, never of a later time (docs/adr/0019).
 
 use super::days::Settled;
 use super::owed::{Ledgers, PAIRS_MAX};
@@ -11,6 +11,7 @@ use crate::verdict::Class;
 use crate::warehouse::{Classed as _, Row, Warehouse, WarehouseError, number, required};
 use common::event_name::EventName;
 use common::seals::SealReadError;
+use common::swept::Mark;
 use common::telemetry::chain;
 use common::{objects, timestamp};
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,9 +20,11 @@ use time::OffsetDateTime;
 
 const HOUR: time::Duration = time::Duration::HOUR;
 
-/// How long after its end an hour may still grow: an object's time is when its upload began (S3 user guide,
-/// multipart uploads), and it is seen when that ends.
-const LAG: time::Duration = time::Duration::hours(2);
+/// Hours that are checked together: their rows of before come with one statement, and what is new goes with few.
+const AT_ONCE: usize = 200;
+
+/// A row, of which hour, and up to which time it vouches.
+type Said = (OffsetDateTime, OffsetDateTime, CompleteRow);
 
 /// Under which prefix it is remembered which marks were looked at.
 pub(super) const MARKS: &str = "swept/";
@@ -49,8 +52,8 @@ struct Counted {
 }
 
 impl Counted {
-    /// What is to be said of these events, and of each that has sources in the hour.
-    fn rows(&self, known: &BTreeSet<EventName>, is_over: bool, before: &[CompleteRow]) -> Vec<CompleteRow> {
+    /// What is to be said of these events, and of each that has sources in the hour. `is_swept`: all of the hour is sealed.
+    fn rows(&self, known: &BTreeSet<EventName>, is_swept: bool, before: &[CompleteRow]) -> Vec<CompleteRow> {
         // Every known event has its row: no record of it in this hour is an answer too.
         let events: BTreeSet<&EventName> = known.iter().chain(self.counts.keys()).collect();
         let row = |event: &EventName| {
@@ -61,7 +64,7 @@ impl Counted {
                 let loaded = before.iter().find(|row| row.event == event).map_or(0, |row| row.loaded);
                 return CompleteRow { event, sealed, loaded, complete: false };
             }
-            CompleteRow { event, sealed, loaded, complete: is_over && self.unusable == 0 && sealed == loaded }
+            CompleteRow { event, sealed, loaded, complete: is_swept && self.unusable == 0 && sealed == loaded }
         };
         events.into_iter().map(row).collect()
     }
@@ -99,21 +102,55 @@ impl<'a> Hours<'a> {
     /// Checks the hours that are marked. Tells how many rows it added, and whether some of them wait.
     pub(super) async fn check(&self, hours: BTreeSet<OffsetDateTime>) -> Result<(u64, bool), SweepError> {
         let (mut added, mut waits) = (0, false);
-        for hour in hours {
-            if objects::exists(&self.store.s3, &self.store.bucket, &self.store.keys.swept_mark(hour)).await? {
-                let changed = self.check_hour(hour).await?;
-                added += changed.len() as u64;
-                waits |= changed.iter().any(|row| !row.complete);
+        let hours: Vec<OffsetDateTime> = hours.into_iter().collect();
+        for some in hours.chunks(AT_ONCE) {
+            let mut marks = Vec::new();
+            for hour in some {
+                marks.extend(self.mark(*hour).await?.map(|mark| (*hour, mark)));
             }
+            let said = self.news(marks).await?;
+            let statements = sql::insert_complete(self.names, &said);
+            for some in statements.chunks(crate::sql::BATCH_MAX_ENTRIES) {
+                self.warehouse.batch(&crate::batch::new_name("complete"), some.to_vec()).await?;
+            }
+            added += said.len() as u64;
+            waits |= said.iter().any(|(_, _, row)| !row.complete);
         }
         Ok((added, waits))
+    }
+
+    /// What is to be said of these hours and was not said yet.
+    async fn news(&self, marks: Vec<(OffsetDateTime, Mark)>) -> Result<Vec<Said>, SweepError> {
+        let hours: Vec<OffsetDateTime> = marks.iter().map(|(hour, _)| *hour).collect();
+        if hours.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut before: BTreeMap<OffsetDateTime, Vec<CompleteRow>> = BTreeMap::new();
+        for row in self.warehouse.query("sweep", &sql::complete_of(self.names, &hours)).await? {
+            before.entry(time_of(&row, 0)?).or_default().push(complete_row(&row)?);
+        }
+        let mut said = Vec::new();
+        for (hour, mark) in marks {
+            let before = before.remove(&hour).unwrap_or_default();
+            let changed = self.changed(hour, &mark, &before).await?;
+            said.extend(changed.into_iter().map(|row| (hour, mark.listed_at, row)));
+        }
+        Ok(said)
+    }
+
+    /// The hour's mark, if it has one that can be read. What comes to be sealed after it was read is no part of what it
+    /// vouches for.
+    async fn mark(&self, hour: OffsetDateTime) -> Result<Option<Mark>, SweepError> {
+        let Store { s3, bucket, keys } = &**self.store;
+        let found = objects::get_with_etag(s3, bucket, &keys.swept_mark(hour)).await?;
+        Ok(found.and_then(|(bytes, _)| Mark::parse(&bytes)))
     }
 
     /// What is not complete, with the number of sources it waits for.
     async fn incomplete(&self) -> Result<Incomplete, SweepError> {
         let mut incomplete = Incomplete::new();
         for row in self.warehouse.query("sweep", &sql::incomplete(self.names)).await? {
-            incomplete.entry(event(&row)?).or_default().insert(time_of(&row, 1)?, number(&row, 2)?);
+            incomplete.entry(event(&row, 0)?).or_default().insert(time_of(&row, 1)?, number(&row, 2)?);
         }
         Ok(incomplete)
     }
@@ -147,21 +184,22 @@ impl<'a> Hours<'a> {
         Ok((hours, waits))
     }
 
-    /// The rows that had to be added.
-    async fn check_hour(&self, hour: OffsetDateTime) -> Result<Vec<CompleteRow>, SweepError> {
-        // Before the listing: what is seen later than this time is not vouched for.
-        let checked_at = OffsetDateTime::now_utc();
-        let counted = self.count(hour).await?;
-        let is_over = end_of(hour).saturating_add(LAG) <= checked_at;
-        let before = self.warehouse.query("sweep", &sql::complete_of(self.names, hour)).await?;
-        let before: Result<Vec<CompleteRow>, WarehouseError> = before.iter().map(complete_row).collect();
-        let before = before?;
-        let mut changed = counted.rows(self.ledgers.events(), is_over, &before);
-        changed.retain(|row| !before.contains(row));
-        let statements = sql::insert_complete(self.names, hour, checked_at, &changed);
-        for some in statements.chunks(crate::sql::BATCH_MAX_ENTRIES) {
-            self.warehouse.batch(&crate::batch::new_name("complete"), some.to_vec()).await?;
+    /// The rows of one hour that say something else than those before.
+    async fn changed(
+        &self,
+        hour: OffsetDateTime,
+        mark: &Mark,
+        before: &[CompleteRow],
+    ) -> Result<Vec<CompleteRow>, SweepError> {
+        let known = self.ledgers.events();
+        let said_no = |event: &EventName| before.iter().any(|row| row.event == *event && !row.complete);
+        if !mark.is_swept() && before.iter().all(|row| !row.complete) && known.iter().all(said_no) {
+            // Whatever is loaded by now: the answer is the same until the router's sweep has another one.
+            return Ok(Vec::new());
         }
+        let is_swept = mark.is_swept() && mark.is_final(end_of(hour));
+        let mut changed = self.count(hour).await?.rows(known, is_swept, before);
+        changed.retain(|row| !before.contains(row));
         Ok(changed)
     }
 
@@ -223,12 +261,12 @@ impl<'a> Hours<'a> {
 }
 
 fn complete_row(row: &Row) -> Result<CompleteRow, WarehouseError> {
-    let (event, sealed, loaded) = (event(row)?, number(row, 1)?, number(row, 2)?);
-    Ok(CompleteRow { event, sealed, loaded, complete: required(row, 3)? == "true" })
+    let (event, sealed, loaded) = (event(row, 1)?, number(row, 2)?, number(row, 3)?);
+    Ok(CompleteRow { event, sealed, loaded, complete: required(row, 4)? == "true" })
 }
 
-fn event(row: &Row) -> Result<EventName, WarehouseError> {
-    let text = required(row, 0)?.to_owned();
+fn event(row: &Row, at: usize) -> Result<EventName, WarehouseError> {
+    let text = required(row, at)?.to_owned();
     EventName::try_from(text.clone()).map_err(|_| WarehouseError::Unexpected { found: text, expected: "an event name" })
 }
 
@@ -260,9 +298,9 @@ mod tests {
             unusable: 0,
         };
         let before = [row(&a, 2, 2, true), row(&b, 2, 2, true)];
-        let said = |counted: &Counted, is_over| counted.rows(&known, is_over, &before);
+        let said = |counted: &Counted, is_swept| counted.rows(&known, is_swept, &before);
         assert_eq!(said(&counted, true), [row(&a, 2, 2, true), row(&b, 3, 2, false), row(&c, 0, 0, true)]);
-        assert!(said(&counted, false).iter().all(|row| !row.complete), "the hour is not over");
+        assert!(said(&counted, false).iter().all(|row| !row.complete), "not all of the hour is sealed");
         counted.unusable = 1;
         assert_eq!(said(&counted, true), [row(&a, 2, 2, false), row(&b, 3, 2, false), row(&c, 0, 0, false)]);
     }
@@ -270,7 +308,8 @@ mod tests {
     #[test]
     fn the_last_hour_of_all_time_never_ends() {
         let last = hour_of(datetime!(9999-12-31 23:10 UTC));
-        assert!(end_of(last).saturating_add(LAG) > last);
+        let mark = Mark { version: 1, listed_at: last, objects: 0, unsealed: 0 };
+        assert!(!mark.is_final(end_of(last)));
         assert_eq!(end_of(datetime!(2025-06-01 09:00 UTC)), datetime!(2025-06-01 10:00 UTC));
     }
 
