@@ -185,17 +185,27 @@ impl KeyLayout {
 
     /// The hour of such a mark.
     pub fn hour_of_mark(&self, key: &str) -> Option<OffsetDateTime> {
-        let mut numbers = key.strip_prefix(&self.swept_root())?.split('/').map(str::parse::<u16>);
-        let mut next = || numbers.next()?.ok();
-        let (year, month, day, hour) = (next()?, next()?, next()?, next()?);
-        let month = Month::try_from(u8::try_from(month).ok()?).ok()?;
-        let date = Date::from_calendar_date(year.into(), month, u8::try_from(day).ok()?).ok()?;
-        Some(date.with_hms(u8::try_from(hour).ok()?, 0, 0).ok()?.assume_utc())
+        hour_of_path(key.strip_prefix(&self.swept_root())?)
     }
 
     /// The raw objects of this hour that the router's sweep found without a seal.
     pub fn open_hour(&self, hour: OffsetDateTime) -> String {
         format!("{}sweep/open/{}.json", self.seals, self::hour(hour))
+    }
+
+    /// Where they are.
+    pub fn open_hours_root(&self) -> String {
+        format!("{}sweep/open/", self.seals)
+    }
+
+    /// The hour of such a document.
+    pub fn hour_of_open(&self, key: &str) -> Option<OffsetDateTime> {
+        hour_of_path(key.strip_prefix(&self.open_hours_root())?.strip_suffix(".json")?)
+    }
+
+    /// How far the router's sweeps came.
+    pub fn router_sweep_progress(&self) -> String {
+        format!("{}sweep/looked.json", self.seals)
     }
 
     /// Who sweeps for the router.
@@ -235,6 +245,15 @@ fn day(at: OffsetDateTime) -> String {
 
 fn date_text(date: Date) -> String {
     format!("{:04}/{:02}/{:02}", date.year(), u8::from(date.month()), date.day())
+}
+
+fn hour_of_path(path: &str) -> Option<OffsetDateTime> {
+    let mut numbers = path.split('/').map(str::parse::<u16>);
+    let mut next = || numbers.next()?.ok();
+    let (year, month, day, hour) = (next()?, next()?, next()?, next()?);
+    let month = Month::try_from(u8::try_from(month).ok()?).ok()?;
+    let date = Date::from_calendar_date(year.into(), month, u8::try_from(day).ok()?).ok()?;
+    Some(date.with_hms(u8::try_from(hour).ok()?, 0, 0).ok()?.assume_utc())
 }
 
 fn hour(at: OffsetDateTime) -> String {
@@ -290,6 +309,8 @@ mod tests {
         assert_eq!(keys.swept_mark(at), "seals/swept/2025/06/02/01");
         assert_eq!(keys.hour_of_mark(&keys.swept_mark(at)), Some(datetime!(2025-06-02 01:00 UTC)));
         assert_eq!(keys.hour_of_mark("seals/swept/2025/13/02/01"), None);
+        assert_eq!(keys.open_hour(at), "seals/sweep/open/2025/06/02/01.json");
+        assert_eq!(keys.hour_of_open(&keys.open_hour(at)), Some(datetime!(2025-06-02 01:00 UTC)));
     }
 
     #[test]

@@ -13,8 +13,11 @@ pub mod quarantine;
 pub mod route;
 mod sealing;
 pub mod split;
+mod sweep;
 mod turns;
 mod upload;
+
+pub use sweep::{Asked, GivenUp, Report, SweepCommandError, SweepOptions, Swept, sweep};
 
 use common::clients::Clients;
 use common::consumer::{self, ConsumeError, Inlet, Pace};
@@ -25,6 +28,8 @@ use common::settings::{RouterSettings, Settings};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use sweep::Sweeper;
+use sweep::schedule::{BesideSweeps, Schedule};
 use tokio_util::sync::CancellationToken;
 
 /// Why the router does not start, or does not go on.
@@ -69,7 +74,10 @@ pub async fn run(
     routed.check_differ("routed", &raw, "raw")?;
     check_spool(settings)?;
 
-    let router = Arc::new(router(settings, clients, routed, shutdown.clone()));
+    let sweeper = Sweeper::new(settings, clients, raw.clone());
+    let mut sweeps = Schedule::start(sweeper, settings.sweep.every, shutdown.clone());
+    let router = router(settings, clients, routed, shutdown.clone());
+    let router = Arc::new(BesideSweeps::new(router, &sweeps));
     let RouterSettings { workers, objects_in_flight: in_flight, drain_timeout, .. } = settings.router;
     tracing::info!(queue = raw.live().name(), workers, in_flight, "router is ready");
     let inlets = raw.each().map(|(lane, queue)| {
@@ -77,7 +85,11 @@ pub async fn run(
         Inlet { queue: queue.clone(), lane, in_flight }
     });
     let pace = Pace { in_flight, until_idle, drain_timeout };
-    consumer::run(inlets.collect(), pace, router, shutdown).await.map_err(RunError::Consume)?;
+    let consumed = consumer::run(inlets.collect(), pace, router, shutdown.clone()).await;
+    if shutdown.is_cancelled() {
+        sweeps.ended().await;
+    }
+    consumed.map_err(RunError::Consume)?;
     tracing::info!("router has stopped");
     Ok(())
 }

@@ -71,6 +71,12 @@ pub trait Handler: Send + Sync + 'static {
     /// Works on one delivery and decides what becomes of it. Dropped in the middle when shutdown has waited long
     /// enough, so the order of its writes must bear that.
     fn handle(&self, delivery: &Delivery, lane: Lane) -> impl Future<Output = Handled> + Send;
+
+    /// Whether something beside deliveries is under way that may bring more of them: a run that ends when it is idle
+    /// waits for it.
+    fn is_busy(&self) -> bool {
+        false
+    }
 }
 
 /// Why a consumer that may end by itself did not end well.
@@ -205,7 +211,7 @@ impl<H: Handler> Run<H> {
         };
         while self.ending.run_until_cancelled(tokio::time::sleep(IdleClock::POLL)).await.is_some() {
             let received = self.received.swap(false, Ordering::AcqRel);
-            if idle.has_passed(received || !self.work.is_empty(), depth).await {
+            if idle.has_passed(received || !self.work.is_empty() || self.handler.is_busy(), depth).await {
                 self.ending.cancel();
                 let messages = unfinished.reasons();
                 return if messages.is_empty() { Ok(()) } else { Err(ConsumeError::Unfinished { messages }) };

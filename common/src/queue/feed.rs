@@ -17,6 +17,10 @@ const GATHERED: usize = 10;
 /// Pause between two looks at a queue that has enough.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
+/// Looks at a queue, and pauses between them, before it is taken for one in which something waits.
+const IDLE_LOOKS: u32 = 3;
+const IDLE_PAUSE: Duration = Duration::from_secs(1);
+
 /// One queue as a sweep writes to it. Holds at most ten messages.
 #[derive(Debug)]
 pub struct Feed {
@@ -51,6 +55,20 @@ impl Feed {
     /// Sends what is gathered. What could not be sent is found by the next sweep.
     pub async fn flush(&mut self) -> Result<(), AwsError> {
         self.queue.send_all(std::mem::take(&mut self.gathered)).await
+    }
+
+    /// Whether nothing waits in the queue, so that what was sent before was taken by a reader. Looks a few times: a busy
+    /// queue is empty every now and then.
+    pub async fn is_idle(&self) -> Result<bool, AwsError> {
+        for look in 0..IDLE_LOOKS {
+            if look > 0 {
+                tokio::time::sleep(IDLE_PAUSE).await;
+            }
+            if self.queue.depth().await?.visible == 0 {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     async fn has_room(&mut self) -> Result<bool, AwsError> {

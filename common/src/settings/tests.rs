@@ -128,7 +128,11 @@ fn values_that_could_never_work_are_refused() {
         ("LOG_ROUTER_RAW_QUEUE", "", "raw.queue: is empty"),
         ("LOG_ROUTER_SWEEP_EVERY", "0s", "sweep.every: is less than a second"),
         ("LOG_ROUTER_SWEEP_LAG", "59s", "sweep.lag: is less than the longest flush_age or load_every (60s)"),
-        ("LOG_ROUTER_SWEEP_WINDOW", "25h", "sweep.window: is less than every, lag and 24h together (90900s)"),
+        (
+            "LOG_ROUTER_SWEEP_WINDOW",
+            "25h",
+            "sweep.window: is less than every, the longer lag and 24h together (90900s)",
+        ),
         ("LOG_ROUTER_LOADER_STATEMENT_TIMEOUT", "0s", "loader.statement_timeout: is not between 1s and 24h"),
         ("LOG_ROUTER_LOADER_STATEMENT_TIMEOUT", "25h", "loader.statement_timeout: is not between 1s and 24h"),
         ("LOG_ROUTER_LOADER_STOPPED_RETRY", "999ms", "loader.stopped_retry: is less than a second"),

@@ -4,6 +4,7 @@ mod backfill;
 mod output;
 mod quarantine;
 mod split;
+mod sweep;
 mod table;
 
 use anyhow::Context;
@@ -15,6 +16,7 @@ use quarantine::QuarantineCommand;
 use split::SplitArgs;
 use std::path::PathBuf;
 use std::time::Duration;
+use sweep::SweepArgs;
 
 /// Splits raw JSON log files on S3 into per-event parts.
 #[derive(Debug, Parser)]
@@ -43,6 +45,7 @@ enum Command {
     Quarantine(QuarantineCommand),
     /// Route raw objects of a time that have no seal, or all of them again
     Backfill(Box<BackfillArgs>),
+    Sweep(SweepArgs),
     /// Check or show the settings
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -64,6 +67,7 @@ impl Cli {
             Command::Split(args) => args.run(self.config.as_deref()),
             Command::Quarantine(command) => command.run(self.config.as_deref()),
             Command::Backfill(args) => args.run(self.config.as_deref()),
+            Command::Sweep(args) => args.run(&Settings::load(self.config.as_deref())?),
             Command::Config(ConfigCommand::Check) => {
                 Settings::load(self.config.as_deref())?;
                 println!("the settings are valid");

@@ -2,6 +2,7 @@
 //! do takes half of what somebody else has left.
 
 use super::Order;
+use super::choice::{Choice, LOOKS_MAX};
 use super::dates::{KeyDate, date_in};
 use super::midpoint::between;
 use super::pages::{Ask, Page};
@@ -9,6 +10,7 @@ use super::range::Range;
 use common::source::hex16;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use time::Date;
 use tokio::sync::Notify;
 
 /// Characters remembered of a range's keys.
@@ -18,6 +20,8 @@ pub(super) struct Frontier {
     order: Order,
     /// Once there are this many ranges, folders are not looked for any more.
     enough: usize,
+    /// Folders of days before it are left aside.
+    from: Option<Date>,
     state: Mutex<State>,
     pub(super) changed: Notify,
 }
@@ -28,6 +32,8 @@ struct State {
     active: BTreeMap<u64, Active>,
     next_id: u64,
     has_enough: bool,
+    /// Folders looked into for the dates in them.
+    looks: usize,
     is_stopped: bool,
 }
 
@@ -43,6 +49,8 @@ struct Active {
     may_split: bool,
     /// Whose part this was, until it has shown something.
     taken_from: Option<u64>,
+    /// Whether it is listed for the dates of its folders.
+    for_dates: bool,
 }
 
 pub(super) enum Next {
@@ -54,9 +62,18 @@ pub(super) enum Next {
 
 impl Frontier {
     pub(super) fn new(prefix: &str, order: Order, enough: usize) -> Self {
-        let frontier = Self { order, enough, state: Mutex::default(), changed: Notify::new() };
+        let frontier = Self { order, enough, from: None, state: Mutex::default(), changed: Notify::new() };
         frontier.lock().waiting.insert(order.place(prefix), Range::all(prefix.to_owned()));
         frontier
+    }
+
+    /// Leaves folders aside that say they are of days before this one.
+    pub(super) fn without_folders_before(self, from: Date) -> Self {
+        Self { from: Some(from), ..self }
+    }
+
+    fn choice(&self, folder: &str) -> Choice {
+        self.from.map_or(Choice::Whole, |from| Choice::of(folder, from))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -70,11 +87,13 @@ impl Frontier {
             return Next::Done;
         }
         if let Some((_, range)) = state.waiting.pop_first() {
-            let by_folder = !state.has_enough;
-            return state.begin(range, None, by_folder);
+            let for_dates = self.choice(&range.prefix) == Choice::Within && state.looks < LOOKS_MAX;
+            state.looks += usize::from(for_dates);
+            let by_folder = for_dates || !state.has_enough;
+            return state.begin(range, None, by_folder, for_dates);
         }
         if let Some((victim, range)) = state.split() {
-            return state.begin(range, Some(victim), false);
+            return state.begin(range, Some(victim), false, false);
         }
         match state.active.is_empty() {
             true => Next::Done,
@@ -91,8 +110,8 @@ impl Frontier {
             let own = object.key.strip_prefix(&active.range.prefix).unwrap_or_default();
             active.seen.extend(own.chars().take(SEEN_MAX.saturating_sub(active.seen.len())));
         }
-        active.may_split = goes_on;
-        let next = goes_on.then(|| active.range.ask(false));
+        active.may_split = goes_on && !active.for_dates;
+        let next = goes_on.then(|| active.range.ask(active.for_dates));
         let taken_from = active.taken_from.take().filter(|_| page.objects.is_empty() && !goes_on);
         if !goes_on {
             state.active.remove(&id);
@@ -101,7 +120,7 @@ impl Frontier {
         if let Some(victim) = taken_from.and_then(|victim| state.active.get_mut(&victim)) {
             victim.may_split = true;
         }
-        for folder in page.folders.drain(..) {
+        for folder in page.folders.drain(..).filter(|folder| self.choice(folder) != Choice::Aside) {
             state.waiting.insert(self.order.place(&folder), Range::all(folder));
         }
         state.has_enough |= state.waiting.len() >= self.enough;
@@ -122,12 +141,13 @@ impl Frontier {
 }
 
 impl State {
-    fn begin(&mut self, range: Range, taken_from: Option<u64>, by_folder: bool) -> Next {
+    fn begin(&mut self, range: Range, taken_from: Option<u64>, by_folder: bool, for_dates: bool) -> Next {
         let id = self.next_id;
         self.next_id += 1;
         let seen = taken_from.and_then(|victim| self.active.get(&victim)).map(|active| active.seen.clone());
         let ask = range.ask(by_folder);
-        self.active.insert(id, Active { range, seen: seen.unwrap_or_default(), may_split: false, taken_from });
+        let seen = seen.unwrap_or_default();
+        self.active.insert(id, Active { range, seen, may_split: false, taken_from, for_dates });
         Next::List(id, ask)
     }
 

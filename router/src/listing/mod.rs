@@ -3,6 +3,7 @@
 //! S3 gives the next page only to whoever has the one before, so one listing of millions of keys takes hours. Here the
 //! space of keys is divided: by folders first, then by guesses at where the middle of a range is (docs/adr/0018).
 
+mod choice;
 mod dates;
 mod frontier;
 mod midpoint;
@@ -12,6 +13,7 @@ mod raw_object;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use choice::is_aside;
 pub(crate) use raw_object::RawObject;
 
 use aws_sdk_s3::Client;
@@ -19,6 +21,7 @@ use common::aws_error::AwsError;
 use frontier::{Frontier, Next};
 use pages::{Bucket, Pages};
 use std::sync::Arc;
+use time::Date;
 use tokio::sync::mpsc;
 
 /// Pages listed ahead of whoever reads them, beside the one that each lister holds.
@@ -57,6 +60,17 @@ pub(crate) fn list_in_order(
     start(Bucket { s3: s3.clone(), name: bucket.to_owned() }, prefix, order, LISTERS, LISTERS * RANGES_EACH)
 }
 
+/// The same without most of what lies in folders of days before `from`: see [`is_aside`].
+pub(crate) fn list_from(
+    s3: &Client,
+    bucket: &str,
+    prefix: &str,
+    from: Date,
+) -> mpsc::Receiver<Result<Vec<RawObject>, AwsError>> {
+    let frontier = Frontier::new(prefix, Order::OldestFirst, LISTERS * RANGES_EACH).without_folders_before(from);
+    send_workers(Bucket { s3: s3.clone(), name: bucket.to_owned() }, frontier, LISTERS)
+}
+
 fn start<P: Pages>(
     pages: P,
     prefix: &str,
@@ -64,9 +78,16 @@ fn start<P: Pages>(
     listers: usize,
     enough: usize,
 ) -> mpsc::Receiver<Result<Vec<RawObject>, AwsError>> {
+    send_workers(pages, Frontier::new(prefix, order, enough), listers)
+}
+
+fn send_workers<P: Pages>(
+    pages: P,
+    frontier: Frontier,
+    listers: usize,
+) -> mpsc::Receiver<Result<Vec<RawObject>, AwsError>> {
     let (sender, receiver) = mpsc::channel(PAGES_AHEAD);
-    let frontier = Arc::new(Frontier::new(prefix, order, enough));
-    let pages = Arc::new(pages);
+    let (frontier, pages) = (Arc::new(frontier), Arc::new(pages));
     for _ in 0..listers {
         tokio::spawn(work(pages.clone(), frontier.clone(), sender.clone()));
     }

@@ -99,6 +99,29 @@ proptest! {
     }
 }
 
+proptest! {
+    #[test]
+    fn only_what_lies_in_folders_of_earlier_days_is_left_out(
+        keys in prop::collection::btree_set("(a/)?(2024|2025|b)/0[156]/(3[01]/|0[1-3]/|x)?[yz]{1,2}", 0..60),
+        page in 1..4usize,
+        listers in 1..5usize,
+    ) {
+        let from = time::macros::date!(2025-05-02);
+        let expected: Vec<String> = keys.iter().filter(|key| !is_aside(key, from)).cloned().collect();
+        let mut found = paused().block_on(async {
+            let frontier = Frontier::new("", Order::OldestFirst, 4).without_folders_before(from);
+            let mut receiver = send_workers(Keys::new(keys, page), frontier, listers);
+            let mut found = Vec::new();
+            while let Some(objects) = receiver.recv().await {
+                found.extend(objects.expect("no failure").into_iter().map(|object| object.key));
+            }
+            found
+        });
+        found.sort();
+        prop_assert_eq!(found, expected);
+    }
+}
+
 #[test]
 fn a_flat_folder_is_listed_by_all_at_once() {
     for name in ["{:08x}", "part-{:07}", "app.log-{:05}.json.gz"] {

@@ -1,0 +1,129 @@
+//! Sweeps of a running router: every so often, by one of all routers.
+
+use super::{Mode, Outcome, Report, Sweeper};
+use common::consumer::{Handled, Handler};
+use common::guarded::guarded;
+use common::load_request::Lane;
+use common::queue::Delivery;
+use common::telemetry::chain;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// How long a queue that has enough to do is waited for: this process empties it meanwhile.
+const PATIENCE: Duration = Duration::from_secs(10 * 60);
+
+/// The next try after a sweep that failed, or left something because a queue had enough to do.
+const SOON: Duration = Duration::from_secs(5 * 60);
+
+/// The sweeps of one process.
+#[derive(Debug)]
+pub(crate) struct Schedule {
+    is_sweeping: Arc<AtomicBool>,
+    task: JoinHandle<()>,
+}
+
+impl Schedule {
+    /// Sweeps as soon as one is due, then every `every`, until shutdown.
+    pub(crate) fn start(sweeper: Sweeper, every: Duration, shutdown: CancellationToken) -> Self {
+        // From the first moment on: a run that ends when it is idle waits for the sweep.
+        let is_sweeping = Arc::new(AtomicBool::new(true));
+        let flag = is_sweeping.clone();
+        let task = tokio::spawn(async move {
+            let mut is_failing = false;
+            while !shutdown.is_cancelled() {
+                flag.store(true, Ordering::SeqCst);
+                let pause = match sweep(&sweeper, every, &shutdown).await {
+                    Ok(Outcome::Swept(report)) => {
+                        is_failing = false;
+                        tell(&report);
+                        if report.left > 0 { SOON.min(every) } else { every }
+                    }
+                    Ok(Outcome::NotDue(wait)) => wait,
+                    Ok(Outcome::Held(_)) => SOON.min(every),
+                    Ok(Outcome::Interrupted) => return,
+                    Err(why) => {
+                        if !std::mem::replace(&mut is_failing, true) {
+                            tracing::warn!(why, "a sweep did not come to its end; retrying until it works");
+                        }
+                        SOON.min(every)
+                    }
+                };
+                flag.store(false, Ordering::SeqCst);
+                shutdown.run_until_cancelled(tokio::time::sleep(pause)).await;
+            }
+        });
+        Self { is_sweeping, task }
+    }
+
+    /// Waits until the sweep under way, if any, has given its claim back. Ends only after shutdown.
+    pub(crate) async fn ended(&mut self) {
+        if let Err(error) = (&mut self.task).await {
+            tracing::error!(%error, "the sweeps ended by a panic");
+        }
+    }
+}
+
+impl Drop for Schedule {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Why it did not come to its end, if so. One that panics is no reason to never sweep again.
+async fn sweep(sweeper: &Sweeper, every: Duration, shutdown: &CancellationToken) -> Result<Outcome, String> {
+    let mode = Mode { dry_run: false, again: false, every: Some(every), patience: PATIENCE };
+    let (sweeper, shutdown) = (sweeper.clone(), shutdown.clone());
+    guarded(async move { sweeper.sweep(mode, &shutdown).await.map_err(|error| chain(&error)) }).await
+}
+
+fn tell(report: &Report) {
+    let Report { listed, unsealed, asked, left, lost, open_hours, .. } = report;
+    if !report.given_up.is_empty() {
+        tracing::warn!(
+            objects = report.given_up.len(),
+            "given up: raw objects that were asked for three times and have no seal: {}",
+            report.given_up_keys()
+        );
+    }
+    if *unsealed == 0 {
+        tracing::debug!(listed, marks = report.marks, "swept: every raw object is sealed");
+        return;
+    }
+    let (asked, given_up) = (asked.total(), report.given_up.len());
+    tracing::info!(
+        listed,
+        unsealed,
+        asked,
+        left,
+        lost,
+        given_up,
+        open_hours,
+        "swept: asked for raw objects without a seal"
+    );
+}
+
+/// A handler beside which sweeps go on: a run that ends when it is idle waits for them.
+#[derive(Debug)]
+pub(crate) struct BesideSweeps<H> {
+    handler: H,
+    is_sweeping: Arc<AtomicBool>,
+}
+
+impl<H> BesideSweeps<H> {
+    pub(crate) fn new(handler: H, sweeps: &Schedule) -> Self {
+        Self { handler, is_sweeping: sweeps.is_sweeping.clone() }
+    }
+}
+
+impl<H: Handler> Handler for BesideSweeps<H> {
+    async fn handle(&self, delivery: &Delivery, lane: Lane) -> Handled {
+        self.handler.handle(delivery, lane).await
+    }
+
+    fn is_busy(&self) -> bool {
+        self.is_sweeping.load(Ordering::SeqCst)
+    }
+}
