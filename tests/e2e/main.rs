@@ -80,6 +80,12 @@ mod sweep;
 /// Every record is accounted for, and damage is found and repaired.
 mod audit;
 
+/// What `log_router.complete` says, held against the truth.
+mod vouched;
+
+/// Raw objects that no notification told of, and what an hour's mark vouches for.
+mod router_sweep;
+
 /// Lanes, shared transactions, and what becomes of a load that SIGTERM cannot wait for.
 mod batching;
 

@@ -44,7 +44,7 @@ async fn messages(stack: &Stack, queue: &str) -> u64 {
 }
 
 /// Takes everything out of a queue; any number of times, unlike a purge.
-async fn take(stack: &Stack, queue: &str) -> Vec<String> {
+pub(crate) async fn take(stack: &Stack, queue: &str) -> Vec<String> {
     let queue = Queue::open(&stack.clients.sqs, queue, "test").await.expect("there");
     let mut bodies = Vec::new();
     loop {
@@ -69,7 +69,7 @@ async fn delete(stack: &Stack, key: &str) {
 }
 
 /// Makes it as if the source had come, and been sealed, at other times.
-async fn backdate(stack: &Stack, seal: &Seal, source_time: OffsetDateTime, sealed_at: OffsetDateTime) {
+pub(crate) async fn backdate(stack: &Stack, seal: &Seal, source_time: OffsetDateTime, sealed_at: OffsetDateTime) {
     let keys = &stack.settings.keys;
     delete(stack, &keys.hour_index(seal.source.time, &seal.source_id, 0)).await;
     delete(stack, &keys.day_index(seal.sealed_at, &seal.source_id, 0)).await;
@@ -255,14 +255,18 @@ async fn command_output(stack: &Stack, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).expect("text")
 }
 
-/// A claim of another loader, renewed this long ago.
-async fn claim(stack: &Stack, renewed: Duration) {
+/// A claim of another process, renewed this long ago.
+pub(crate) async fn claimed_by_another(stack: &Stack, key: &str, renewed: Duration) {
     let at = common::timestamp::format(OffsetDateTime::now_utc() - renewed);
     let document = serde_json::json!({
         "version": 1, "owner": "another loader", "state": "running", "started_at": at, "renewed_at": at,
         "counts": { "seals read": 1, "requests owed": 2, "announced": 3 },
     });
-    put(stack, &stack.settings.keys.sweep_claim(), document.to_string().into_bytes()).await;
+    put(stack, key, document.to_string().into_bytes()).await;
+}
+
+async fn claim(stack: &Stack, renewed: Duration) {
+    claimed_by_another(stack, &stack.settings.keys.sweep_claim(), renewed).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
