@@ -36,7 +36,7 @@ impl RawObject {
     }
 }
 
-/// GLACIER and DEEP_ARCHIVE take a restore; GLACIER_IR and the tiers of INTELLIGENT_TIERING that a listing can show are
+/// `GLACIER` and `DEEP_ARCHIVE` take a restore; `GLACIER_IR` and the tiers of `INTELLIGENT_TIERING` that a listing can show are
 /// read directly (S3 user guide, archived-objects).
 fn is_archived(object: &Object) -> bool {
     let archived = [ObjectStorageClass::Glacier, ObjectStorageClass::DeepArchive];
