@@ -70,7 +70,7 @@ impl Storage {
     }
 }
 
-/// What reading an archived object answers ("GetObject" page).
+/// What reading an archived object answers (`GetObject` page).
 pub(super) fn not_readable() -> S3Error {
     s3_error!(InvalidObjectState, "The operation is not valid for the object's storage class")
 }
