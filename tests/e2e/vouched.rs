@@ -50,14 +50,15 @@ impl<'a> Vouched<'a> {
 
     /// Does the work, and holds every word against the truth meanwhile and after it.
     pub(crate) async fn during<T>(&self, work: impl Future<Output = T>) -> T {
-        let mut work = std::pin::pin!(work);
+        // On the heap: what a whole run keeps between two steps is much for a stack.
+        let mut work = Box::pin(work);
         loop {
             tokio::select! {
                 done = &mut work => {
-                    self.check().await;
+                    Box::pin(self.check()).await;
                     return done;
                 }
-                () = tokio::time::sleep(Duration::from_millis(50)) => self.check().await,
+                () = tokio::time::sleep(Duration::from_millis(50)) => Box::pin(self.check()).await,
             }
         }
     }

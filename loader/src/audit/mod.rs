@@ -298,7 +298,7 @@ impl<'a> Audit<'a> {
                     read.given_up += 1;
                     let uri = format!("s3://{}/{}", self.settings.raw.bucket, object.key);
                     let detail = format!("asked for {} times", object.tries);
-                    let repair = "see the runbook: An object was given up".to_owned();
+                    let repair = "router sweep --again, once its cause is removed".to_owned();
                     self.difference(Difference::of_object(Kind::GivenUp, uri, detail, repair));
                 }
             }
