@@ -331,7 +331,7 @@ async fn the_command_line_refuses_what_makes_no_sense_and_says_why() {
     for (arguments, code, said) in [
         (vec!["--from", "2025-07-01", "--to", "2025-01-01", "--yes"], 2, "is not before --to"),
         (with(&[]), 2, "start with --yes"),
-        (vec![], 2, "--from and --to are required"),
+        (vec![], 2, "--from <TIME>"),
         (vec!["--from", "soon", "--to", "2025-01-01"], 2, "expected a date like"),
     ] {
         let ended = backfill(&arguments).await;

@@ -17,8 +17,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use time::macros::datetime;
 
-const OBJECTS: u32 = 60_000;
-const HOURS: u32 = 48;
+const OBJECTS: u32 = 20_000;
+const HOURS: u32 = 12;
 
 const SETTINGS: &str = r#"
 raw = { bucket = "raw", queue = "raw" }
@@ -36,7 +36,7 @@ struct Listings {
     requests: Arc<AtomicUsize>,
 }
 
-/// Objects of two days in a flat folder, in an order of keys that has nothing to do with their times; all are sealed.
+/// Objects of half a day in a flat folder, in an order of keys that has nothing to do with their times; all are sealed.
 fn listings(keys: &KeyLayout) -> Listings {
     let (mut raw, mut routed) = (Bucket::new(), Bucket::new());
     for n in 0..OBJECTS {

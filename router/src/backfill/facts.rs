@@ -27,7 +27,7 @@ pub(super) struct Counted {
     pub(super) bytes: u64,
 }
 
-/// Reads a seal, if there is one.
+/// Reads a seal, if there is one that can be used: what to do about another is for the router that meets it.
 pub(super) async fn read_facts(s3: &Client, bucket: &str, key: &str) -> Result<Option<Facts>, AwsError> {
     let bytes = match objects::get(s3, bucket, key).await {
         Ok(bytes) => bytes,
@@ -35,7 +35,10 @@ pub(super) async fn read_facts(s3: &Client, bucket: &str, key: &str) -> Result<O
         Err(error) => return Err(error),
     };
     let facts = serde_json::from_slice(&bytes);
-    facts.map(Some).map_err(|error| AwsError::interrupted("GetObject", format!("s3://{bucket}/{key}"), &error))
+    if let Err(error) = &facts {
+        tracing::warn!(key, %error, "a seal cannot be used: it is damaged, or was written by a newer router");
+    }
+    Ok(facts.ok())
 }
 
 #[cfg(test)]
