@@ -5,7 +5,7 @@
 //! in one snapshot. What is not plainly loaded is read a second time after a pause, so that a load that commits in
 //! between is never taken for a difference. Never reads raw objects. Changes nothing: that is for `repair` and `rebuild`.
 //!
-//! Memory: the seals of an hour reduced to counts and, beyond that, [`PAIRS_MAX`] pairs of source and event; what the warehouse
+//! Memory: the seals of an hour reduced to counts and, beyond that, [`walk::PAIRS_MAX`] pairs of source and event; what the warehouse
 //! says of them; and [`KEPT_MAX`] differences.
 
 mod counts;
@@ -19,6 +19,7 @@ mod seals;
 mod second;
 mod strays;
 mod tally;
+mod walk;
 mod window;
 
 pub use difference::{Difference, Kind};
@@ -36,16 +37,11 @@ use common::replace::ReplaceError;
 use common::seals::SealReadError;
 use common::settings::Settings;
 use counts::Tables;
-use seals::{Day, Store, Swept, hours, swept};
+use seals::Store;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use time::{Date, OffsetDateTime};
-use tokio::task::JoinSet;
-use window::Window;
-
-/// Pairs of source and event that are compared together.
-const PAIRS_MAX: usize = 200_000;
 
 /// Differences that are kept for a repair; the others are counted, told as they are found, and left to the next one.
 const KEPT_MAX: usize = 100_000;
@@ -222,92 +218,6 @@ impl<'a> Audit<'a> {
         })
     }
 
-    /// Everything that was sealed in the range, in windows that fit memory.
-    async fn walk(&mut self) -> Result<(), AuditError> {
-        let store = self.store.clone();
-        let mut from = self.ask.from;
-        let mut window = Window::default();
-        let mut date = Some(utc_date(from));
-        while let Some(day) = date.filter(|day| day.midnight().assume_utc() < self.ask.to) {
-            self.look_at_sweeps(day).await?;
-            let mut hours = Day::open(&store, day);
-            while let Some(hour) = hours.next().await? {
-                for (key, why) in hour.unusable {
-                    let object = format!("s3://{}/{key}", store.bucket);
-                    let repair = "upgrade the loader, or see the runbook: A seal cannot be used".to_owned();
-                    self.difference(Difference::of_object(Kind::SealUnusable, object, why, repair));
-                }
-                let mut until = from;
-                for source in hour.sources {
-                    // Hours come in order, and their sources lie in them.
-                    until = until.max(end_of_hour(source.time).min(self.ask.to));
-                    if self.ask.is_of(source.time) {
-                        self.read(&source);
-                        window.add(source, self.ask);
-                    }
-                }
-                if window.pairs() >= PAIRS_MAX {
-                    self.compare(std::mem::take(&mut window), from, until).await?;
-                    from = until;
-                    self.tell_days(Some(utc_date(until)));
-                }
-            }
-            date = day.next_day();
-        }
-        self.compare(window, from, self.ask.to).await?;
-        self.tell_days(None);
-        Ok(())
-    }
-
-    /// Counts what was read of a source.
-    fn read(&mut self, source: &seals::Source) {
-        self.objects += source.read;
-        self.days.entry(utc_date(source.time)).or_default().0 += source.read;
-        if !source.is_balanced {
-            let object = format!("s3://{}/{}", self.store.bucket, self.store.keys.seal(&source.id, source.generation));
-            let repair = "see the runbook: A seal cannot be used".to_owned();
-            self.difference(Difference::of_object(Kind::SealUnbalanced, object, String::new(), repair));
-        }
-    }
-
-    /// What the router's sweep says of the hours of a day.
-    async fn look_at_sweeps(&mut self, day: Date) -> Result<(), AuditError> {
-        if self.ask.event.is_some() {
-            return Ok(());
-        }
-        let midnight = day.midnight().assume_utc();
-        let (from, to) = (self.ask.from.max(midnight), self.ask.to.min(midnight + time::Duration::DAY));
-        let (mut read, now) = (ReadTally::default(), self.started_at);
-        let mut looks = JoinSet::new();
-        for hour in hours(from, to).take_while(|hour| *hour < now) {
-            let (store, bucket) = (self.store.clone(), self.settings.raw.bucket.clone());
-            looks.spawn(async move { swept(&store, &bucket, hour).await });
-        }
-        while let Some(done) = looks.join_next().await {
-            let unsealed = match done.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))? {
-                Swept::Whole => continue,
-                Swept::Never => {
-                    read.hours_not_swept += 1;
-                    continue;
-                }
-                Swept::Open(unsealed) => unsealed,
-            };
-            for object in unsealed.into_iter().filter(|object| self.ask.is_of(object.time)) {
-                read.unsealed += 1;
-                if object.given_up {
-                    read.given_up += 1;
-                    let uri = format!("s3://{}/{}", self.settings.raw.bucket, object.key);
-                    let detail = format!("asked for {} times", object.tries);
-                    let repair = "router sweep --again, once its cause is removed".to_owned();
-                    self.difference(Difference::of_object(Kind::GivenUp, uri, detail, repair));
-                }
-            }
-        }
-        self.objects += read;
-        self.days.entry(day).or_default().0 += read;
-        Ok(())
-    }
-
     fn difference(&mut self, difference: Difference) {
         (self.tell)(Told::Difference(&difference));
         self.audited.balance.differences += 1;
@@ -347,10 +257,4 @@ fn total(depth: common::queue::Depth) -> u64 {
 
 fn utc_date(at: OffsetDateTime) -> Date {
     at.to_offset(time::UtcOffset::UTC).date()
-}
-
-fn end_of_hour(at: OffsetDateTime) -> OffsetDateTime {
-    let seconds = at.unix_timestamp();
-    let hour = OffsetDateTime::from_unix_timestamp(seconds - seconds.rem_euclid(3600)).unwrap_or(at);
-    hour.saturating_add(time::Duration::HOUR)
 }

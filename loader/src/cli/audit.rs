@@ -28,7 +28,7 @@ pub(super) struct AuditArgs {
     #[arg(long)]
     json: bool,
     /// Announce again what is not loaded, and have routed again what is missing or doubled.
-    #[arg(long)]
+    #[arg(long, requires = "from")]
     repair: bool,
     /// First make gate and ledger of tables that lost theirs anew: of whole tables, whatever the range.
     #[arg(long)]
@@ -41,11 +41,15 @@ pub(super) struct AuditArgs {
 impl AuditArgs {
     /// Fails if there is a difference, repaired or not: whether it is gone the next audit tells.
     pub(super) async fn run(&self, settings: &Settings) -> Result<(), String> {
+        let range = self.from.zip(self.to);
+        if range.is_some_and(|(from, to)| from >= to) {
+            return Err("--to must be later than --from".to_owned());
+        }
         let clients = Clients::from_env().await.map_err(|error| chain(&error))?;
         if self.rebuild_ledger {
             self.rebuild(settings, &clients).await?;
         }
-        let (Some(from), Some(to)) = (self.from, self.to) else { return Ok(()) };
+        let Some((from, to)) = range else { return Ok(()) };
         let ask = Ask { from, to, event: self.event.clone() };
         let audited = self.audit(settings, &clients, &ask).await?;
         if audited.is_clean() {

@@ -189,6 +189,16 @@ mod tests {
     }
 
     #[test]
+    fn an_audit_needs_its_range_and_a_rebuild_none() {
+        let parses = |line: &str| Cli::try_parse_from(line.split(' ')).is_ok();
+        assert!(parses("loader audit --from 2025-06-01 --to 2025-07-01 --repair"));
+        assert!(parses("loader audit --rebuild-ledger --event a"));
+        for line in ["loader audit", "loader audit --from 2025-06-01", "loader audit --rebuild-ledger --repair"] {
+            assert!(!parses(line), "{line}");
+        }
+    }
+
+    #[test]
     fn a_wrong_time_is_a_usage_error() {
         let error = Cli::try_parse_from(["loader", "run", "--until-idle", "soon"]).expect_err("no time");
         assert_eq!(error.exit_code(), 2);
