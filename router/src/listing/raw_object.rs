@@ -36,8 +36,8 @@ impl RawObject {
     }
 }
 
-/// `GLACIER` and `DEEP_ARCHIVE` take a restore; `GLACIER_IR` and the tiers of `INTELLIGENT_TIERING` that a listing can show are
-/// read directly (S3 user guide, archived-objects).
+/// `GLACIER` and `DEEP_ARCHIVE` take a restore; `GLACIER_IR` is read directly, and of the tiers of `INTELLIGENT_TIERING` a
+/// listing shows none (S3 user guide, archived-objects).
 fn is_archived(object: &Object) -> bool {
     let archived = [ObjectStorageClass::Glacier, ObjectStorageClass::DeepArchive];
     let needs_restore = object.storage_class().is_some_and(|class| archived.contains(class));
