@@ -35,6 +35,7 @@ class Builds:
         missing = [tool for tool in ISAL_TOOLS if not shutil.which(tool)]
         # Why nothing is built with ISA-L, if so.
         self.no_isal = "left out" if not with_isal else missing and f"not installed: {', '.join(missing)}"
+        self._loader = self._sandbox = None
         self._router = self._router_isal = self._floor = self._python = None
 
     def _product(self, package, binary, name, *options):
@@ -54,6 +55,14 @@ class Builds:
     def router_isal(self):
         self._router_isal = self._router_isal or self._product("router", "router", "router-isal", "--features", "isal")
         return self._router_isal
+
+    def loader(self):
+        self._loader = self._loader or self._product("loader", "loader", "loader")
+        return self._loader
+
+    def sandbox(self):
+        self._sandbox = self._sandbox or self._product("sandbox", "sandbox", "sandbox")
+        return self._sandbox
 
     def generate(self):
         return self._product("fixtures", "generate", "generate")
