@@ -123,3 +123,6 @@ mod split;
 
 /// The sandbox as a person uses it.
 mod sandbox_commands;
+
+/// Ninety days of old objects backfilled while live ones arrive, everything killed ten times, and a week replaced.
+mod life;
