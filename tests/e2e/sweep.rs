@@ -339,7 +339,7 @@ async fn mark(stack: &Stack, hour: OffsetDateTime, unsealed: u64) {
 }
 
 /// Keeps the routers of a stack from sweeping: its marks are the test's.
-async fn without_sweeps_of_the_router(stack: &Stack) {
+pub(crate) async fn without_sweeps_of_the_router(stack: &Stack) {
     let at = common::timestamp::format(OffsetDateTime::now_utc());
     let document = serde_json::json!({
         "version": 1, "owner": "another router", "state": "done", "started_at": at, "renewed_at": at, "counts": {},

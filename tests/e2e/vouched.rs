@@ -31,9 +31,14 @@ impl<'a> Vouched<'a> {
 
     /// Puts an object of this time with one record of each event.
     pub(crate) async fn put(&mut self, key: &str, time: OffsetDateTime, events: &[&'static str]) {
+        self.put_values(key, time, events, "0.5").await;
+    }
+
+    /// The same with another number in each record.
+    pub(crate) async fn put_values(&mut self, key: &str, time: OffsetDateTime, events: &[&'static str], n: &str) {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
         for event in events {
-            writeln!(encoder, r#"{{"event":"{event}","n":0.5}}"#).expect("in memory");
+            writeln!(encoder, r#"{{"event":"{event}","n":{n}}}"#).expect("in memory");
         }
         let body = encoder.finish().expect("in memory");
         let put = self.stack.clients.s3.put_object().bucket("raw-logs").key(key).body(body.into());
