@@ -9,6 +9,7 @@ mod handle;
 mod known;
 mod listing;
 pub mod notification;
+mod patience;
 pub mod quarantine;
 pub mod route;
 mod sealing;

@@ -232,6 +232,26 @@ async fn nobody_routing_ends_the_wait_and_says_what_is_stuck() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_queue_that_stays_full_ends_the_wait_and_nothing_is_called_done() {
+    let stack = Stack::start().await;
+    half_a_year(&stack, 3).await;
+    let bodies = (0..1_000).map(|n| format!("{{\"of\":\"others {n}\"}}"));
+    let queue = common::queue::Queue::open(&stack.clients.sqs, BACKFILL_QUEUE, "raw.backfill_queue").await;
+    queue.expect("it is there").send_all(bodies).await.expect("sent");
+    let outcome = run(&stack, Options { patience: Duration::from_secs(2), ..options() }).await;
+    assert_eq!((outcome.state, outcome.left.stuck, outcome.left.not_begun), (State::Incomplete, 0, 3));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rate_slower_than_patience_is_no_standstill() {
+    let stack = Stack::start().await;
+    half_a_year(&stack, 3).await;
+    let slow = Options { direct: true, rate: Some(0.5), patience: Duration::from_secs(1), ..options() };
+    let outcome = run(&stack, slow).await;
+    assert_eq!((outcome.state, outcome.progress.done), (State::Done, 3));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn archived_objects_wait_until_they_are_restored() {
     let stack = Stack::start().await;
     let at = datetime!(2025-02-01 00:00 UTC);

@@ -75,17 +75,22 @@ impl Direct {
         request: RouteRequest,
         desk: &mut Desk<'_>,
     ) -> Result<Option<Drained>, super::Cause> {
+        let mut full_since: Option<Instant> = None;
         loop {
             if desk.shutdown.is_cancelled() {
                 return Ok(Some(Drained::Interrupted));
             }
-            if desk.tracker.idle() > self.patience {
+            let is_full = self.tasks.len() >= self.at_once;
+            // Where all fails there is room soon, and nothing moves. Else neither a long walk nor a rate is a standstill.
+            let stood = match (self.failures >= FAILURES, is_full) {
+                (true, _) => desk.tracker.idle(),
+                (false, true) => full_since.get_or_insert_with(Instant::now).elapsed().min(desk.tracker.idle()),
+                (false, false) => Duration::ZERO,
+            };
+            if stood > self.patience {
                 return Ok(Some(Drained::Stuck));
             }
-            let wait = match self.tasks.len() < self.at_once {
-                true => self.rate.take(),
-                false => Duration::MAX,
-            };
+            let wait = if is_full { Duration::MAX } else { self.rate.take() };
             if wait.is_zero() {
                 break;
             }
@@ -94,12 +99,13 @@ impl Direct {
         let router = self.router.clone();
         self.tasks.spawn(async move {
             let began = Instant::now();
-            // Whoever began it before may have died between seal and announcement, and no message tells of it.
+            // Whoever began it before may have died between seal and announcement. He wrote no index object then, or not
+            // all of them, and for a missing one it is announced again; after the last one the loader's sweep does it.
             let outcome = router.requested(&request, Lane::Backfill, false).await;
             Ended { object, began, outcome }
         });
         if self.failures < FAILURES {
-            desk.tracker.begun();
+            desk.tracker.moves();
         }
         Ok(None)
     }

@@ -1,6 +1,7 @@
 //! Through the raw backfill queue: routers route, and this process sends and watches.
 
 use super::Cause;
+use super::batch::Batch;
 use super::desk::Desk;
 use super::outstanding::{OUTSTANDING_MAX, Outstanding};
 use super::progress::Tracker;
@@ -12,9 +13,6 @@ use common::route_request::RouteRequest;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Messages gathered for a call.
-const GATHERED: usize = 10;
-
 /// Pause between two rounds of looking at what was sent.
 const ROUND: Duration = Duration::from_millis(250);
 
@@ -22,7 +20,7 @@ pub(super) struct Enqueue {
     queue: Queue,
     room: Room,
     rate: Rate,
-    gathered: Vec<String>,
+    batch: Batch,
     outstanding: Outstanding,
     patience: Duration,
     /// A queue is empty when it has been for this long: what SQS says of it may be a minute old (SQS developer guide,
@@ -43,7 +41,7 @@ impl Enqueue {
             room: Room::new(queue.clone()),
             queue,
             rate: Rate::new(rate),
-            gathered: Vec::new(),
+            batch: Batch::default(),
             outstanding,
             patience,
             empty_for,
@@ -63,6 +61,7 @@ impl Enqueue {
         request: &RouteRequest,
         desk: &mut Desk<'_>,
     ) -> Result<Option<Drained>, Cause> {
+        let mut full_since: Option<Instant> = None;
         loop {
             if desk.shutdown.is_cancelled() {
                 self.flush().await?;
@@ -71,43 +70,43 @@ impl Enqueue {
             if self.rounded_at.elapsed() >= ROUND {
                 self.round(desk).await?;
             }
-            let wait = match self.outstanding.len() < OUTSTANDING_MAX {
-                false => ROUND,
-                true => match self.rate.take() {
-                    wait if !wait.is_zero() => wait,
-                    _ => break,
-                },
+            let wait = match self.has_room().await? {
+                true => self.rate.take(),
+                false => {
+                    // The walk that led here may have taken long: that was no standstill.
+                    let since = *full_since.get_or_insert_with(Instant::now);
+                    if since.elapsed().min(desk.tracker.idle()) > self.patience {
+                        return Ok(Some(Drained::Stuck));
+                    }
+                    ROUND
+                }
             };
+            if wait.is_zero() {
+                break;
+            }
             self.pause(wait, desk).await?;
-            if desk.tracker.idle() > self.patience {
-                return Ok(Some(Drained::Stuck));
-            }
         }
-        while !self.room.take().await? {
-            if desk.shutdown.is_cancelled() {
-                self.flush().await?;
-                return Ok(Some(Drained::Interrupted));
-            }
-            self.pause(ROUND, desk).await?;
-            self.round(desk).await?;
-            if desk.tracker.idle() > self.patience {
-                return Ok(Some(Drained::Stuck));
-            }
-        }
-        self.gathered.push(request.to_json());
+        self.room.take();
+        self.batch.push(request.to_json());
         self.outstanding.push(object, generation, desk.tracker.typical);
-        desk.tracker.begun();
-        if self.gathered.len() >= GATHERED {
+        desk.tracker.moves();
+        if self.batch.is_full() {
             self.flush().await?;
         }
         Ok(None)
     }
 
-    /// Waits until all that was sent is sealed, or will not be.
-    pub(super) async fn drain(&mut self, desk: &mut Desk<'_>) -> Result<Drained, Cause> {
-        self.flush().await?;
+    async fn has_room(&mut self) -> Result<bool, Cause> {
+        // A call that failed is made good before anything is added to it.
+        let has_sent = !self.batch.is_full() || self.flush().await?;
+        Ok(has_sent && self.outstanding.len() < OUTSTANDING_MAX && self.room.is_there().await?)
+    }
+
+    /// Waits until all that was sent is sealed, or will not be. What will not is named on the last walk.
+    pub(super) async fn drain(&mut self, is_last: bool, desk: &mut Desk<'_>) -> Result<Drained, Cause> {
         let mut empty_since: Option<Instant> = None;
         while self.outstanding.len() > 0 {
+            let is_sent = self.flush().await?;
             if desk.shutdown.is_cancelled() {
                 return Ok(Drained::Interrupted);
             }
@@ -116,7 +115,7 @@ impl Enqueue {
                 self.outstanding.look(desk.tracker, true).await?;
                 break;
             }
-            match self.queue.depth().await?.is_empty() {
+            match is_sent && self.is_empty().await? {
                 false => empty_since = None,
                 true => {
                     let since = *empty_since.get_or_insert_with(Instant::now);
@@ -124,7 +123,10 @@ impl Enqueue {
                         // Whoever had the messages is done with them: what has no seal now gets none.
                         self.outstanding.look(desk.tracker, true).await?;
                         let lost = self.outstanding.len() as u64;
-                        self.outstanding.clear();
+                        match is_last {
+                            true => drop(self.outstanding.give_up(desk.tracker)),
+                            false => self.outstanding.clear(),
+                        }
                         return Ok(Drained::Unsealed(lost));
                     }
                 }
@@ -132,6 +134,17 @@ impl Enqueue {
             self.pause(ROUND.max(desk.tracker.typical.min(Duration::from_secs(1))), desk).await?;
         }
         Ok(if self.outstanding.len() > 0 { Drained::Stuck } else { Drained::Unsealed(0) })
+    }
+
+    async fn is_empty(&self) -> Result<bool, Cause> {
+        match self.queue.depth().await {
+            Ok(depth) => Ok(depth.is_empty()),
+            Err(error) if error.is_transient() => {
+                tracing::warn!(%error, "could not see whether the queue is empty; it is looked at again");
+                Ok(false)
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// What is left when the work ends.
@@ -147,16 +160,32 @@ impl Enqueue {
     }
 
     async fn pause(&mut self, wait: Duration, desk: &mut Desk<'_>) -> Result<(), Cause> {
-        // What is gathered must not wait with us.
-        self.flush().await?;
+        let wait = wait.min(Duration::from_secs(1));
+        if self.batch.is_late_after(wait) {
+            self.flush().await?;
+        }
         tokio::select! {
-            () = tokio::time::sleep(wait.min(Duration::from_secs(1))) => {}
+            () = tokio::time::sleep(wait) => {}
             () = desk.shutdown.cancelled() => {}
         }
         Ok(())
     }
 
-    async fn flush(&mut self) -> Result<(), Cause> {
-        Ok(self.queue.send_all(std::mem::take(&mut self.gathered)).await?)
+    /// Sends what is gathered. Whether it is sent: what could not be is kept.
+    async fn flush(&mut self) -> Result<bool, Cause> {
+        if self.batch.bodies().is_empty() {
+            return Ok(true);
+        }
+        match self.queue.send_all(self.batch.bodies().to_vec()).await {
+            Ok(()) => {
+                self.batch.clear();
+                Ok(true)
+            }
+            Err(error) if error.is_transient() => {
+                tracing::warn!(%error, "could not send; tried again");
+                Ok(false)
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 }

@@ -4,6 +4,7 @@
 //! What is done is what is sealed: nothing is remembered elsewhere, so a resume is the same command again, and whoever
 //! does the same at the same time doubles little and harms nothing (docs/adr/0018).
 
+mod batch;
 mod board;
 mod desk;
 mod direct;
@@ -267,9 +268,13 @@ impl Backfill {
         let progress = tracker.progress(way.in_work());
         let mut left = tracker.into_left();
         let state = match &ended {
+            Ok(work::Ended::Proven) if left.is_nothing() => State::Done,
+            Ok(work::Ended::Proven) => State::Incomplete,
             Ok(work::Ended::Left(stuck)) => {
                 left.stuck = *stuck;
-                if left.is_nothing() { State::Done } else { State::Incomplete }
+                let met = progress.done + left.lost_claims + left.stuck;
+                left.not_begun = progress.to_route.objects.saturating_sub(met);
+                State::Incomplete
             }
             Ok(work::Ended::Interrupted) => State::Interrupted,
             Err(_) => State::Incomplete,

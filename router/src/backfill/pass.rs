@@ -5,6 +5,7 @@ use super::selection::Options;
 use super::standing::{Replacing, Seals, Standing};
 use crate::known::Known;
 use crate::listing::{Order, RawObject, list_in_order};
+use crate::patience::patiently;
 use common::aws_error::AwsError;
 use common::settings::Settings;
 use std::time::Duration;
@@ -59,7 +60,7 @@ impl Pass {
     ) -> Self {
         let known = Known::new(&seals.s3, settings, manner.fresh_for);
         Self {
-            pages: list_in_order(&seals.s3, &settings.raw.bucket, prefix, manner.order),
+            pages: list_in_order(&seals.s3, &settings.raw.bucket, prefix, manner.order, options.patience),
             known: known.with_recent_since(replacing.map(Replacing::recent_since)),
             seals: seals.clone(),
             options: options.clone(),
@@ -82,8 +83,10 @@ impl Pass {
         if objects.is_empty() {
             return Ok(None);
         }
-        let sealed = self.known.sealed(&objects).await?;
-        let standings = self.seals.standings(&objects, &sealed, self.replacing.as_ref()).await?;
+        let patience = self.options.patience;
+        let sealed = patiently(patience, || self.known.sealed(&objects)).await?;
+        let replacing = self.replacing.as_ref();
+        let standings = patiently(patience, || self.seals.standings(&objects, &sealed, replacing)).await?;
         let judged = objects.into_iter().zip(sealed).zip(standings).map(|((object, sealed), standing)| Judged {
             object,
             generation: sealed.map(|sealed| sealed.generation),

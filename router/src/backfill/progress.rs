@@ -58,6 +58,9 @@ pub struct Left {
     pub archived: u64,
     /// Without a seal, although they were sent and are there.
     pub stuck: u64,
+    /// Not begun when the work ended, as far as the plan knew of them.
+    #[serde(default)]
+    pub not_begun: u64,
     /// Some of them, with the reason.
     pub examples: Vec<String>,
 }
@@ -65,8 +68,8 @@ pub struct Left {
 impl Left {
     /// Whether nothing is missing.
     pub fn is_nothing(&self) -> bool {
-        let Self { gone, superseded, lost_claims, archived, stuck, .. } = self;
-        gone + superseded + lost_claims + archived + stuck == 0
+        let Self { gone, superseded, lost_claims, archived, stuck, not_begun, .. } = self;
+        gone + superseded + lost_claims + archived + stuck + not_begun == 0
     }
 
     pub(super) fn name(&mut self, why: &str, key: &str) {
@@ -94,7 +97,7 @@ pub(super) struct Tracker {
     settled: HashSet<SourceId>,
     lost: HashSet<SourceId>,
     began: Instant,
-    /// When anything was sealed or begun last.
+    /// When anything was sealed or begun last, or found sealed.
     moved: Instant,
     /// How much was done when, over the last minute.
     window: VecDeque<(Instant, u64, u64)>,
@@ -133,7 +136,8 @@ impl Tracker {
         self.progress.done += objects;
     }
 
-    pub(super) fn begun(&mut self) {
+    /// The work goes on, whatever is sealed of it.
+    pub(super) fn moves(&mut self) {
         self.moved = Instant::now();
     }
 

@@ -27,20 +27,25 @@ impl Room {
         Self { queue, left: 0, looked_at: None }
     }
 
-    /// Whether one more message may be sent now; if so, it is counted.
-    pub(super) async fn take(&mut self) -> Result<bool, AwsError> {
-        if self.left == 0 {
-            if self.looked_at.is_some_and(|at| at.elapsed() < LOOK_AGAIN) {
-                return Ok(false);
-            }
+    /// Whether one more message may be sent now. A queue that cannot be asked has no room for the moment.
+    pub(super) async fn is_there(&mut self) -> Result<bool, AwsError> {
+        if self.left == 0 && self.looked_at.is_none_or(|at| at.elapsed() >= LOOK_AGAIN) {
             self.looked_at = Some(Instant::now());
-            self.left = room(self.queue.depth().await?);
+            self.left = match self.queue.depth().await {
+                Ok(depth) => room(depth),
+                Err(error) if error.is_transient() => {
+                    tracing::warn!(%error, "could not see how full the queue is; it is looked at again");
+                    0
+                }
+                Err(error) => return Err(error),
+            };
         }
-        self.left = match self.left.checked_sub(1) {
-            Some(left) => left,
-            None => return Ok(false),
-        };
-        Ok(true)
+        Ok(self.left > 0)
+    }
+
+    /// Counts a message.
+    pub(super) fn take(&mut self) {
+        self.left = self.left.saturating_sub(1);
     }
 }
 
@@ -49,7 +54,10 @@ fn room(depth: Depth) -> u64 {
     if depth.in_flight > HELD_MAX { 0 } else { NEARLY_EMPTY.saturating_sub(depth.visible) }
 }
 
-/// So many a second, and no more at once after a pause.
+/// What was not begun in time is made up for, of this long at most: sleeping and sending take time too.
+const MADE_UP: Duration = Duration::from_secs(1);
+
+/// So many a second, and few more at once after a pause.
 pub(super) struct Rate {
     every: Option<Duration>,
     next_at: Instant,
@@ -65,7 +73,8 @@ impl Rate {
         let (Some(every), now) = (self.every, Instant::now()) else { return Duration::ZERO };
         let wait = self.next_at.saturating_duration_since(now);
         if wait.is_zero() {
-            self.next_at = self.next_at.max(now) + every;
+            let earliest = now.checked_sub(MADE_UP.saturating_sub(every)).unwrap_or(now);
+            self.next_at = self.next_at.max(earliest) + every;
         }
         wait
     }
@@ -82,13 +91,17 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_rate_is_kept_and_a_pause_is_not_made_up_for() {
+    async fn a_rate_is_kept_and_a_pause_is_made_up_for_by_a_second_at_most() {
         let mut rate = Rate::new(Some(4.0));
         assert!(rate.take().is_zero());
         assert_eq!(rate.take(), Duration::from_millis(250));
         tokio::time::advance(Duration::from_secs(60)).await;
-        assert!(rate.take().is_zero());
-        assert_eq!(rate.take(), Duration::from_millis(250), "and not 240 at once");
+        let at_once = (0..1_000).take_while(|_| rate.take().is_zero()).count();
+        assert_eq!((at_once, rate.take()), (4, Duration::from_millis(250)), "and not 240");
+        let mut slow = Rate::new(Some(0.5));
+        tokio::time::advance(Duration::from_secs(60)).await;
+        assert!(slow.take().is_zero());
+        assert_eq!(slow.take(), Duration::from_secs(2));
         assert!(Rate::new(None).take().is_zero());
     }
 }

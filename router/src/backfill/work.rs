@@ -51,7 +51,9 @@ pub(super) struct Work<'a> {
 /// How the work has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ended {
-    /// So many are stuck.
+    /// The last walk found nothing to begin.
+    Proven,
+    /// Before such a walk; so many of what was begun have no seal.
     Left(u64),
     Interrupted,
 }
@@ -64,15 +66,15 @@ impl Work<'_> {
                 Ok(begun) => begun,
                 Err(Drained::Interrupted) => {
                     // What is routed here is sealed first, as far as there is time.
-                    way.drain(desk).await?;
+                    way.drain(false, desk).await?;
                     return Ok(Ended::Interrupted);
                 }
                 Err(_) => return Ok(Ended::Left(way.give_up(desk.tracker))),
             };
             if begun == 0 {
-                return Ok(Ended::Left(0));
+                return Ok(Ended::Proven);
             }
-            unsealed = match way.drain(desk).await? {
+            unsealed = match way.drain(number + 1 == PASSES, desk).await? {
                 Drained::Unsealed(unsealed) => unsealed,
                 Drained::Interrupted => return Ok(Ended::Interrupted),
                 Drained::Stuck => return Ok(Ended::Left(way.give_up(desk.tracker))),
@@ -94,6 +96,7 @@ impl Work<'_> {
                 () = desk.shutdown.cancelled() => return Ok(Err(Drained::Interrupted)),
             };
             let Some(some) = some else { break };
+            let begun_before = begun;
             for Judged { object, standing, .. } in some {
                 let generation = match standing {
                     Standing::Done => {
@@ -129,6 +132,10 @@ impl Work<'_> {
                 }
                 begun += 1;
             }
+            if begun == begun_before {
+                // Nobody waited for anybody while these were looked at.
+                desk.tracker.moves();
+            }
             desk.tell(way.in_work()).await;
         }
         Ok(Ok(begun))
@@ -154,9 +161,9 @@ impl Way {
         }
     }
 
-    async fn drain(&mut self, desk: &mut Desk<'_>) -> Result<Drained, Cause> {
+    async fn drain(&mut self, is_last: bool, desk: &mut Desk<'_>) -> Result<Drained, Cause> {
         match self {
-            Self::Queue(queue) => queue.drain(desk).await,
+            Self::Queue(queue) => queue.drain(is_last, desk).await,
             Self::Direct(direct) => Ok(direct.drain(desk).await),
         }
     }

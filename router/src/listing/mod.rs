@@ -16,11 +16,13 @@ mod tests;
 pub(crate) use choice::is_aside;
 pub(crate) use raw_object::RawObject;
 
+use crate::patience::patiently;
 use aws_sdk_s3::Client;
 use common::aws_error::AwsError;
 use frontier::{Frontier, Next};
 use pages::{Bucket, Pages};
 use std::sync::Arc;
+use std::time::Duration;
 use time::Date;
 use tokio::sync::mpsc;
 
@@ -47,17 +49,19 @@ pub(crate) enum Order {
 /// The objects under a prefix, up to a thousand at a time, each once. The listing ends when the receiver is dropped; an
 /// error ends it.
 pub(crate) fn list(s3: &Client, bucket: &str, prefix: &str) -> mpsc::Receiver<Result<Vec<RawObject>, AwsError>> {
-    list_in_order(s3, bucket, prefix, Order::OldestFirst)
+    list_in_order(s3, bucket, prefix, Order::OldestFirst, Duration::ZERO)
 }
 
-/// The same in another order.
+/// The same in another order. What S3 does not answer is asked for again for as long as `patience`.
 pub(crate) fn list_in_order(
     s3: &Client,
     bucket: &str,
     prefix: &str,
     order: Order,
+    patience: Duration,
 ) -> mpsc::Receiver<Result<Vec<RawObject>, AwsError>> {
-    start(Bucket { s3: s3.clone(), name: bucket.to_owned() }, prefix, order, LISTERS, LISTERS * RANGES_EACH)
+    let frontier = Frontier::new(prefix, order, LISTERS * RANGES_EACH);
+    send_workers(Bucket { s3: s3.clone(), name: bucket.to_owned() }, frontier, LISTERS, patience)
 }
 
 /// The same without most of what lies in folders of days before `from`: see [`is_aside`].
@@ -68,28 +72,19 @@ pub(crate) fn list_from(
     from: Date,
 ) -> mpsc::Receiver<Result<Vec<RawObject>, AwsError>> {
     let frontier = Frontier::new(prefix, Order::OldestFirst, LISTERS * RANGES_EACH).without_folders_before(from);
-    send_workers(Bucket { s3: s3.clone(), name: bucket.to_owned() }, frontier, LISTERS)
-}
-
-fn start<P: Pages>(
-    pages: P,
-    prefix: &str,
-    order: Order,
-    listers: usize,
-    enough: usize,
-) -> mpsc::Receiver<Result<Vec<RawObject>, AwsError>> {
-    send_workers(pages, Frontier::new(prefix, order, enough), listers)
+    send_workers(Bucket { s3: s3.clone(), name: bucket.to_owned() }, frontier, LISTERS, Duration::ZERO)
 }
 
 fn send_workers<P: Pages>(
     pages: P,
     frontier: Frontier,
     listers: usize,
+    patience: Duration,
 ) -> mpsc::Receiver<Result<Vec<RawObject>, AwsError>> {
     let (sender, receiver) = mpsc::channel(PAGES_AHEAD);
     let (frontier, pages) = (Arc::new(frontier), Arc::new(pages));
     for _ in 0..listers {
-        tokio::spawn(work(pages.clone(), frontier.clone(), sender.clone()));
+        tokio::spawn(work(pages.clone(), frontier.clone(), patience, sender.clone()));
     }
     receiver
 }
@@ -97,6 +92,7 @@ fn send_workers<P: Pages>(
 async fn work<P: Pages>(
     pages: Arc<P>,
     frontier: Arc<Frontier>,
+    patience: Duration,
     sender: mpsc::Sender<Result<Vec<RawObject>, AwsError>>,
 ) {
     loop {
@@ -111,7 +107,7 @@ async fn work<P: Pages>(
             Next::Done => return,
         };
         loop {
-            let shown = match pages.page(&ask).await {
+            let shown = match patiently(patience, || pages.page(&ask)).await {
                 Ok(mut page) => {
                     let next = frontier.took(id, &mut page);
                     Ok((page.objects, next))

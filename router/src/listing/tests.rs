@@ -64,6 +64,16 @@ impl Pages for Keys {
     }
 }
 
+fn start<P: Pages>(
+    pages: P,
+    prefix: &str,
+    order: Order,
+    listers: usize,
+    enough: usize,
+) -> mpsc::Receiver<Result<Vec<RawObject>, AwsError>> {
+    send_workers(pages, Frontier::new(prefix, order, enough), listers, Duration::ZERO)
+}
+
 /// Every key that is shown, in order, with its repetitions.
 async fn shown(keys: Keys, prefix: &str, order: Order, listers: usize) -> Vec<String> {
     let mut receiver = start(keys, prefix, order, listers, listers * RANGES_EACH);
@@ -110,7 +120,7 @@ proptest! {
         let expected: Vec<String> = keys.iter().filter(|key| !is_aside(key, from)).cloned().collect();
         let mut found = paused().block_on(async {
             let frontier = Frontier::new("", Order::OldestFirst, 4).without_folders_before(from);
-            let mut receiver = send_workers(Keys::new(keys, page), frontier, listers);
+            let mut receiver = send_workers(Keys::new(keys, page), frontier, listers, Duration::ZERO);
             let mut found = Vec::new();
             while let Some(objects) = receiver.recv().await {
                 found.extend(objects.expect("no failure").into_iter().map(|object| object.key));

@@ -81,6 +81,9 @@ pub(super) fn outcome(outcome: &Outcome) -> String {
         HumanCount(progress.quarantined),
         duration(progress.seconds),
     );
+    if *state == State::Incomplete && left.is_nothing() {
+        text.push_str("  no walk over the range has found everything sealed yet\n");
+    }
     text.push_str(&remains(left));
     text
 }
@@ -92,6 +95,7 @@ fn remains(left: &Left) -> String {
         (left.ignored, "ignored: other contents of their keys were first (raw.overwrite = \"ignore\")"),
         (left.lost_claims, "replaced by others since this replace began: --over-others replaces them too"),
         (left.archived, "archived: restore them (docs/backfill.md), then give the same command"),
+        (left.not_begun, "not begun: the queue was full, or others failed, for as long as --patience"),
         (left.stuck, "not sealed: look at the routers' log and at the dead-letter queue of raw.backfill_queue"),
     ];
     let mut text = String::new();
