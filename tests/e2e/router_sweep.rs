@@ -257,6 +257,41 @@ async fn a_dry_run_shows_what_is_missing_and_changes_nothing() {
     assert_eq!(take(&stack, "raw-objects-backfill").await.len(), 0);
 }
 
+/// What a sweep wrote down that was the last, and looked into every folder, of which old ones hold much.
+async fn swept_fully(stack: &Stack, open: &[OffsetDateTime]) {
+    let now = common::timestamp::format(OffsetDateTime::now_utc());
+    let open: Vec<String> = open.iter().map(|hour| stack.settings.keys.open_hour(*hour)).collect();
+    let looked = json!({ "version": 1, "listed_at": now, "full_at": now, "aside": 2_000_000, "open": open });
+    put(stack, &stack.settings.keys.router_sweep_progress(), looked.to_string().into_bytes()).await;
+}
+
+async fn put(stack: &Stack, key: &str, bytes: Vec<u8>) {
+    let put = stack.clients.s3.put_object().bucket("routed-logs").key(key).body(bytes.into());
+    put.send().await.expect("stored");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_hour_of_which_something_is_known_by_number_alone_is_vouched_for_by_nobody_who_looks_at_a_part() {
+    let stack = Stack::with(NO_LAG).await;
+    let mut vouched = Vouched::new(&stack);
+    drop_notifications(&stack, "app").await;
+    let at = OffsetDateTime::now_utc() - 5 * HOUR;
+    vouched.put("app/2019/01/01/x", at, &["a"]).await;
+    let listed_at = OffsetDateTime::now_utc() - HOUR;
+    let counted = Mark { version: 1, listed_at, objects: 1, unsealed: 1 };
+    put(&stack, &stack.settings.keys.swept_mark(at), counted.to_json()).await;
+    swept_fully(&stack, &[]).await;
+    let report = sweep(&stack).await;
+    assert_eq!((report.full, report.unsealed, report.asked.total()), (true, 1, 1));
+    assert_eq!(mark(&stack, at).await.map(|mark| mark.unsealed), Some(1), "it has no seal yet");
+    swept_fully(&stack, &[at]).await;
+    let report = sweep(&stack).await;
+    assert_eq!((report.full, report.unsealed, report.waiting), (false, 1, 1), "by now it is known by name");
+    stack.route().await;
+    assert_eq!(sweep(&stack).await.unsealed, 0);
+    assert_eq!(mark(&stack, at).await.map(|mark| mark.unsealed), Some(0));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn old_folders_are_looked_into_once_a_day_and_nothing_is_vouched_for_in_between() {
     let stack = Stack::with(NO_LAG).await;
@@ -266,14 +301,11 @@ async fn old_folders_are_looked_into_once_a_day_and_nothing_is_vouched_for_in_be
     let today = format!("app/{}/{:02}/{:02}/x", at.year(), u8::from(at.month()), at.day());
     vouched.put("app/2019/01/01/x", at, &["a"]).await;
     vouched.put(&today, at, &["a"]).await;
-    let now = common::timestamp::format(OffsetDateTime::now_utc());
-    let looked = json!({ "version": 1, "listed_at": now, "full_at": now, "aside": 2_000_000, "open": [] });
-    let key = stack.settings.keys.router_sweep_progress();
-    let put = stack.clients.s3.put_object().bucket("routed-logs").key(&key);
-    put.body(looked.to_string().into_bytes().into()).send().await.expect("stored");
+    swept_fully(&stack, &[]).await;
     let report = sweep(&stack).await;
     assert_eq!((report.full, report.listed, report.asked.total(), report.marks), (false, 1, 1, 0));
     assert_eq!(asked_for(&stack, "raw-objects-backfill").await, [today]);
+    let key = stack.settings.keys.router_sweep_progress();
     stack.clients.s3.delete_object().bucket("routed-logs").key(&key).send().await.expect("deleted");
     let report = sweep(&stack).await;
     assert_eq!((report.full, report.listed, report.unsealed, report.asked.total()), (true, 2, 2, 1));

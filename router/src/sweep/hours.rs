@@ -22,7 +22,7 @@ pub(super) struct Documents {
 }
 
 impl Documents {
-    /// Reads both; where nobody remembers open objects, only the mark.
+    /// Reads both; where nobody remembers open objects and the mark counts none, only the mark.
     pub(super) async fn read(known: &Known, hour: OffsetDateTime, was_open: bool) -> Result<Self, AwsError> {
         let Known { s3, routed_bucket, keys, .. } = known;
         let (mark_key, open_key) = (keys.swept_mark(hour), keys.open_hour(hour));
@@ -33,11 +33,16 @@ impl Documents {
                 false => Ok(None),
             }
         };
-        let (mark, open) = tokio::try_join!(mark, open)?;
+        let (marked, mut open) = tokio::try_join!(mark, open)?;
+        let mark = marked.as_ref().and_then(|(bytes, _)| Mark::parse(bytes));
+        if !was_open && mark.as_ref().is_some_and(|mark| mark.unsealed > 0) {
+            // Whoever wrote it did not come to remembering it.
+            open = objects::get_with_etag(s3, routed_bucket, &open_key).await?;
+        }
         Ok(Self {
             hour,
-            mark: mark.as_ref().and_then(|(bytes, _)| Mark::parse(bytes)),
-            mark_etag: mark.map(|(_, etag)| etag),
+            mark,
+            mark_etag: marked.map(|(_, etag)| etag),
             open: open.as_ref().and_then(|(bytes, _)| OpenHour::parse(bytes)),
             open_etag: open.map(|(_, etag)| etag),
         })
@@ -50,7 +55,13 @@ impl Documents {
 
     /// Whether sweeps that do not list the hour can tell when all of it is sealed: its mark counts what is remembered.
     pub(super) fn are_whole(&self) -> bool {
-        self.mark.as_ref().is_some_and(|mark| mark.unsealed == self.unsealed().len() as u64)
+        self.mark.is_some() && !self.count_unnamed()
+    }
+
+    /// Whether the mark counts other objects than those that are remembered: only who lists everything can tell whether
+    /// they are sealed.
+    pub(super) fn count_unnamed(&self) -> bool {
+        self.mark.as_ref().is_some_and(|mark| mark.unsealed != self.unsealed().len() as u64)
     }
 
     /// Its hour.
@@ -67,15 +78,16 @@ impl Documents {
         self.hour + HOUR + lag <= now
     }
 
-    /// Writes the list of what has no seal, if it is another one now.
+    /// Writes the list of what has no seal, if it is another one now. Tells whether that is what is there: where
+    /// somebody else wrote meanwhile, no mark may be made of it.
     pub(super) async fn write_open(
         &mut self,
         known: &Known,
         listed_at: OffsetDateTime,
         unsealed: Vec<Unsealed>,
-    ) -> Result<(), AwsError> {
+    ) -> Result<bool, AwsError> {
         if self.unsealed() == unsealed {
-            return Ok(());
+            return Ok(true);
         }
         let Known { s3, routed_bucket, keys, .. } = known;
         let key = keys.open_hour(self.hour);
@@ -84,8 +96,8 @@ impl Documents {
             self.open_etag = objects::get_with_etag(s3, routed_bucket, &key).await?.map(|(_, etag)| etag);
         }
         let open = OpenHour { version: SWEPT_VERSION, listed_at, unsealed };
-        objects::put_if_unchanged(s3, routed_bucket, &key, self.open_etag.as_deref(), open.to_json()).await?;
-        Ok(())
+        let written = objects::put_if_unchanged(s3, routed_bucket, &key, self.open_etag.as_deref(), open.to_json());
+        Ok(written.await?.is_some())
     }
 
     /// Writes the mark, if it has something else to say. Tells whether it did.

@@ -1,14 +1,18 @@
 //! How far sweeps came, for the next one: one small document. Without it a sweep has more to read and finds the same.
 
 use super::SweepError;
-use crate::known::Known;
+use crate::known::{Known, hour_of};
 use common::objects;
+use common::settings::SweepSettings;
+use common::swept::LATE;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::time::Duration;
 use time::OffsetDateTime;
 
 const VERSION: u32 = 1;
+
+const HOUR: Duration = Duration::from_secs(3600);
 
 /// So many objects in folders of old dates are looked at by every sweep: listing them takes a thousand requests.
 const ASIDE_FREE: u64 = 1_000_000;
@@ -49,6 +53,14 @@ impl Found {
     /// Whether the sweep looks into every folder, and not only where something of its window may be.
     pub(super) fn is_full_due(&self, now: OffsetDateTime, full_every: Duration) -> bool {
         self.looked.as_ref().is_none_or(|last| last.aside <= ASIDE_FREE || now - last.full_at >= full_every)
+    }
+
+    /// The first hour that a sweep lists: the window's, or earlier where no sweep has listed it since it stopped growing.
+    /// What lies in folders of old dates is listed by full ones alone: they go back to the last of them.
+    pub(super) fn first_hour(&self, now: OffsetDateTime, times: &SweepSettings, full: bool) -> OffsetDateTime {
+        let window = now - times.window;
+        let last = self.looked.as_ref().map(|last| if full { last.full_at } else { last.listed_at });
+        hour_of(last.map_or(window, |last| window.min(last - LATE - times.raw_lag - HOUR)))
     }
 
     /// Hours that had objects without a seal. Where nobody remembers, all that ever had.
@@ -102,5 +114,23 @@ mod tests {
         assert!(found(1_000_000).is_full_due(soon, day));
         assert!(!found(1_000_001).is_full_due(soon, day));
         assert!(found(1_000_001).is_full_due(at + day, day));
+    }
+
+    #[test]
+    fn what_only_full_sweeps_look_into_is_looked_into_from_the_last_of_them_on() {
+        let day = 24 * HOUR;
+        let times = SweepSettings { every: HOUR, window: 2 * day, lag: HOUR, raw_lag: HOUR, full_every: day };
+        let now = datetime!(2025-06-30 09:30 UTC);
+        let first_hour = |full_at, full| {
+            let looked = Looked { version: 1, listed_at: now - HOUR, full_at, aside: 2_000_000, open: BTreeSet::new() };
+            Found { looked: Some(looked), etag: None }.first_hour(now, &times, full)
+        };
+        let window = datetime!(2025-06-28 09:00 UTC);
+        assert_eq!(Found::default().first_hour(now, &times, true), window);
+        assert_eq!([false, true].map(|full| first_hour(now - day, full)), [window; 2]);
+        // Routers were down for a week, and came back with sweeps that were not full.
+        let down = now - 7 * day;
+        assert_eq!(first_hour(down, false), window);
+        assert_eq!(first_hour(down, true), datetime!(2025-06-23 05:00 UTC));
     }
 }

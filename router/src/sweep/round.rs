@@ -11,7 +11,6 @@ use crate::known::{Known, hour_of};
 use crate::listing::{self, RawObject};
 use common::claim::Progress;
 use common::settings::SweepSettings;
-use common::swept::LATE;
 use futures::{StreamExt, TryStreamExt, stream};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -65,22 +64,20 @@ impl<'a> Round<'a> {
         let times = self.times;
         let found = Found::read(&self.known).await?;
         let were_open = found.open_hours(&self.known).await?;
-        let mut from = self.from(&found);
-        for documents in self.documents(were_open.range(..from).copied(), &were_open).await? {
-            if !documents.are_whole() {
-                // What is not known by name can only be found again.
-                from = from.min(documents.hour());
+        let mut full = found.is_full_due(self.listed_at, times.full_every);
+        let (from, documents) = loop {
+            let (from, documents) = self.hours(&found, &were_open, full).await?;
+            // What is not known by name can only be found again, and may lie in any folder.
+            if full || !documents.iter().any(Documents::count_unnamed) {
+                break (from, documents);
             }
-        }
+            full = true;
+        };
         self.report.from = common::timestamp::format(from);
-        self.report.full = found.is_full_due(self.listed_at, times.full_every);
+        self.report.full = full;
         let mut listed = BTreeMap::new();
         let aside = self.list(from, &mut listed).await?;
-
-        let last = hour_of(self.listed_at - times.raw_lag);
-        let in_range = std::iter::successors(Some(from), |hour| Some(*hour + HOUR)).take_while(|hour| *hour <= last);
-        let hours = were_open.range(..from).copied().chain(in_range);
-        let mut hours = self.open(self.documents(hours, &were_open).await?, listed, from).await?;
+        let mut hours = self.open(documents, listed, from).await?;
         let mut asking = Asking::new(self.sweeper, &self.known, self.mode, self.listed_at, &mut self.report);
         asking.run(&mut hours).await?;
         let still_open = self.write(hours).await?;
@@ -91,12 +88,23 @@ impl<'a> Round<'a> {
         Ok(self.report)
     }
 
-    /// The first hour of this sweep: the window's, or earlier where no sweep has listed it since it stopped growing.
-    fn from(&self, found: &Found) -> OffsetDateTime {
-        let times = self.times;
-        let window = self.listed_at - times.window;
-        let last = found.looked.as_ref().map(|last| last.listed_at - LATE - times.raw_lag - HOUR);
-        hour_of(last.map_or(window, |last| window.min(last)))
+    /// The first hour that is listed, and the documents of it, of all that follow and of those before it that are open.
+    async fn hours(
+        &self,
+        found: &Found,
+        were_open: &BTreeSet<OffsetDateTime>,
+        full: bool,
+    ) -> Result<(OffsetDateTime, Vec<Documents>), SweepError> {
+        let mut from = found.first_hour(self.listed_at, self.times, full);
+        let mut before = self.documents(were_open.range(..from).copied(), were_open).await?;
+        if let Some(hour) = before.iter().filter(|documents| !documents.are_whole()).map(Documents::hour).min() {
+            from = hour;
+        }
+        before.retain(|documents| documents.hour() < from);
+        let last = hour_of(self.listed_at - self.times.raw_lag);
+        let in_range = std::iter::successors(Some(from), |hour| Some(*hour + HOUR)).take_while(|hour| *hour <= last);
+        before.extend(self.documents(in_range, were_open).await?);
+        Ok((from, before))
     }
 
     async fn documents(
@@ -203,8 +211,8 @@ impl<'a> Round<'a> {
             let OpenHour { mut documents, objects, unsealed: entries, .. } = hour;
             let known = &self.known;
             // Before the mark: who finds the mark finds what it counts.
-            documents.write_open(known, self.listed_at, entries).await?;
-            if documents.is_over(self.listed_at, self.times.raw_lag) {
+            let is_written = documents.write_open(known, self.listed_at, entries).await?;
+            if is_written && documents.is_over(self.listed_at, self.times.raw_lag) {
                 let seen = Seen { listed_at: self.listed_at, objects, unsealed };
                 self.report.marks += u64::from(documents.write_mark(known, seen).await?);
             }
