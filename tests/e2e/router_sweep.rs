@@ -85,6 +85,8 @@ async fn what_no_notification_told_of_is_sealed_loaded_and_vouched_for_at_no_mom
     assert!(!vouched.is_all_complete().await, "some hours were still open when they were listed");
     let report = vouched.during(sweep(&stack)).await;
     assert_eq!((report.unsealed, report.open_hours, report.lost), (0, 0, 0), "{report:?}");
+    // Behind the router's back, and before the loader says a word.
+    vouched.put("lost-between", now - 5 * HOUR, &["a"]).await;
     vouched.during(loader_sweep(&stack)).await;
     assert!(vouched.is_all_complete().await);
 
@@ -93,7 +95,7 @@ async fn what_no_notification_told_of_is_sealed_loaded_and_vouched_for_at_no_mom
     vouched.put("lost-late", now - 6 * HOUR, &["b"]).await;
     assert!(mark(&stack, now - 6 * HOUR).await.expect("marked").listed_at > quiet);
     let report = vouched.during(sweep(&stack)).await;
-    assert_eq!((report.unsealed, report.asked), (2, Asked { live: 0, backfill: 2 }));
+    assert_eq!((report.unsealed, report.asked), (3, Asked { live: 0, backfill: 3 }));
     vouched.during(loader_sweep(&stack)).await;
     let taken_back = "SELECT COUNT(*) FROM log_router.complete_now WHERE NOT complete";
     assert!(stack.number(taken_back).await >= 4, "two hours, two events");
