@@ -13,6 +13,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use time::Date;
 use tokio::sync::Notify;
 
+/// Folders without a date that a range may show: names of people or machines, of which there is no end. What is left of
+/// it is listed as it comes.
+const UNDATED_MAX: usize = 1_000;
+
+/// Folders that wait, from which on none is looked for: all are held in memory.
+const WAITING_MAX: usize = 10_000;
+
 /// Characters remembered of a range's keys.
 const SEEN_MAX: usize = 256;
 
@@ -51,6 +58,8 @@ struct Active {
     taken_from: Option<u64>,
     /// Whether it is listed for the dates of its folders.
     for_dates: bool,
+    /// Folders without a date that it has shown.
+    undated: usize,
 }
 
 pub(super) enum Next {
@@ -87,7 +96,8 @@ impl Frontier {
             return Next::Done;
         }
         if let Some((_, range)) = state.waiting.pop_first() {
-            let for_dates = self.choice(&range.prefix) == Choice::Within && state.looks < LOOKS_MAX;
+            let has_looks = state.looks < LOOKS_MAX && state.waiting.len() < WAITING_MAX;
+            let for_dates = has_looks && self.choice(&range.prefix) == Choice::Within;
             state.looks += usize::from(for_dates);
             let by_folder = for_dates || !state.has_enough;
             return state.begin(range, None, by_folder, for_dates);
@@ -104,12 +114,15 @@ impl Frontier {
     /// Takes in a page of a range: leaves in it what is the range's. Gives the next one to ask for, if there is any.
     pub(super) fn took(&self, id: u64, page: &mut Page) -> Option<Ask> {
         let mut state = self.lock();
+        let has_many = state.waiting.len() >= WAITING_MAX;
         let active = state.active.get_mut(&id)?;
         let goes_on = active.range.advance(page);
         for object in [page.objects.first(), page.objects.last()].into_iter().flatten() {
             let own = object.key.strip_prefix(&active.range.prefix).unwrap_or_default();
             active.seen.extend(own.chars().take(SEEN_MAX.saturating_sub(active.seen.len())));
         }
+        active.undated += page.folders.iter().filter(|folder| date_in(folder).is_none()).count();
+        active.for_dates &= active.undated < UNDATED_MAX && !has_many;
         active.may_split = goes_on && !active.for_dates;
         let next = goes_on.then(|| active.range.ask(active.for_dates));
         let taken_from = active.taken_from.take().filter(|_| page.objects.is_empty() && !goes_on);
@@ -147,7 +160,7 @@ impl State {
         let seen = taken_from.and_then(|victim| self.active.get(&victim)).map(|active| active.seen.clone());
         let ask = range.ask(by_folder);
         let seen = seen.unwrap_or_default();
-        self.active.insert(id, Active { range, seen, may_split: false, taken_from, for_dates });
+        self.active.insert(id, Active { range, seen, may_split: false, taken_from, for_dates, undated: 0 });
         Next::List(id, ask)
     }
 

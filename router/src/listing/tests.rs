@@ -186,6 +186,27 @@ fn folders_are_explored_until_there_is_enough_to_do_and_no_longer() {
     assert!(requests <= 501 + 10, "{requests} requests: one for each folder of the first level");
 }
 
+/// A folder of each of many people, and in it a day: looking into each would take a request for every one of them.
+#[test]
+fn names_without_end_are_not_looked_into_one_by_one() {
+    let keys = (0..20_000).flat_map(|user| ["2024/01/01", "2025/06/01"].map(|day| format!("u{user:05}/{day}/x")));
+    let bucket = Keys::new(keys, 1_000);
+    let asked = bucket.asked.clone();
+    let found = paused().block_on(async {
+        let frontier =
+            Frontier::new("", Order::OldestFirst, 16).without_folders_before(time::macros::date!(2025 - 05 - 02));
+        let mut receiver = send_workers(bucket, frontier, 8, Duration::ZERO);
+        let mut found = BTreeSet::new();
+        while let Some(objects) = receiver.recv().await {
+            found.extend(objects.expect("no failure").into_iter().map(|object| object.key));
+        }
+        found
+    });
+    assert_eq!(found.iter().filter(|key| key.contains("/2025/")).count(), 20_000);
+    let requests = asked.lock().unwrap().len();
+    assert!(requests < 4_000, "{requests} requests");
+}
+
 #[test]
 fn a_listing_that_fails_or_that_nobody_reads_ends() {
     struct Failing;
