@@ -3,7 +3,7 @@
 
 use super::prices::{S3_READ, S3_WRITE_OR_LIST, SQS_REQUEST};
 use super::sample::Sample;
-use common::settings::Settings;
+use common::settings::{Overwrite, Settings};
 use serde::Serialize;
 
 /// Megabytes of JSON that one worker routes in a second, a core to itself (docs/performance.md, gzip 2, the slowest set of
@@ -27,6 +27,8 @@ const UNKNOWN_RATIO: f64 = 6.0;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Task {
     pub(super) objects: u64,
+    /// Of them, those that are routed for the first time.
+    pub(super) first: u64,
     pub(super) bytes: u64,
     /// LIST requests of one pass.
     pub(super) lists: u64,
@@ -82,13 +84,20 @@ impl Expected {
             raw => sample.bytes as f64 / raw as f64,
         };
         let copies = copies(sample, objects, settings);
+        // A first one is looked for under its key's other contents: by a LIST or, where only the first contents count, by
+        // a GET of their claim, and a PUT of its own. Of one that is replaced the seal before is read.
+        let (first, replaced) = (task.first, task.objects - task.first);
+        let (others_listed, claimed) = match settings.raw.overwrite {
+            Overwrite::Add => (first, 0),
+            Overwrite::Ignore => (0, first),
+        };
         let s3 = S3Requests {
             // The plan, the work, the look at the end; and each object is looked up by its router.
-            list: 3 * task.lists + task.objects,
+            list: 3 * task.lists + task.objects + others_listed,
             // The object, its seal when it is done, and each part by the warehouse.
-            get: (2.0 * objects + parts) as u64,
+            get: (2.0 * objects + parts) as u64 + claimed + replaced,
             // Parts, quarantine, a seal and two index objects; a manifest and JSONPaths for each COPY.
-            put: (parts + quarantine + 3.0 * objects + 2.0 * copies) as u64,
+            put: (parts + quarantine + 3.0 * objects + 2.0 * copies) as u64 + claimed,
         };
         // A message is received and deleted, and ten are sent at once.
         let raw_messages = if task.is_direct { 0.0 } else { objects };
@@ -161,7 +170,7 @@ mod tests {
     }
 
     fn task(objects: u64, bytes: u64) -> Task {
-        Task { objects, bytes, lists: 10, rate: None, is_direct: false }
+        Task { objects, first: objects, bytes, lists: 10, rate: None, is_direct: false }
     }
 
     /// Two seals of 1 MB, 6 MB decompressed: `a` in both, in three parts, and `b` in one.
@@ -176,13 +185,27 @@ mod tests {
     fn a_sample_is_carried_over_to_all_objects() {
         let expected = Expected::of(task(10_000, 10_000_000_000), &sample(), &settings(""));
         assert_eq!((expected.parts, expected.copies), (Some(20_000), Some(15 + 5)), "1,000 parts a COPY");
-        let s3 = S3Requests { list: 30 + 10_000, get: 20_000 + 20_000, put: 20_000 + 5_000 + 30_000 + 40 };
+        let s3 = S3Requests { list: 30 + 20_000, get: 20_000 + 20_000, put: 20_000 + 5_000 + 30_000 + 40 };
         assert_eq!((expected.s3, expected.sqs), (s3, 2 * 25_000 + 2_500));
         let dollars = (s3.list + s3.put) as f64 * 5e-6 + s3.get as f64 * 4e-7 + 52_500.0 * 4e-7;
         assert!((expected.cost - dollars).abs() < 1e-9, "{}", expected.cost);
         assert_eq!(expected.seconds, 182, "10,000 objects, 7.25 rounds of 30 ms, 12 at once");
         let larger = Expected::of(task(10_000, 1_000_000_000_000), &sample(), &settings(""));
         assert_eq!(larger.seconds, 15_000, "6 TB of JSON by four workers");
+    }
+
+    #[test]
+    fn what_is_replaced_reads_a_seal_more_and_a_claim_takes_a_look_and_a_write() {
+        let s3 = |first, overwrite| {
+            let mut settings = settings("");
+            settings.raw.overwrite = overwrite;
+            Expected::of(Task { first, ..task(10_000, 10_000_000_000) }, &sample(), &settings).s3
+        };
+        let all_first = s3(10_000, Overwrite::Add);
+        let replaced = S3Requests { list: all_first.list - 10_000, get: all_first.get + 10_000, ..all_first };
+        assert_eq!(s3(0, Overwrite::Add), replaced);
+        let (get, put) = (all_first.get + 10_000, all_first.put + 10_000);
+        assert_eq!(s3(10_000, Overwrite::Ignore), S3Requests { list: all_first.list - 10_000, get, put });
     }
 
     #[test]

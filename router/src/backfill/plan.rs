@@ -119,6 +119,7 @@ pub(super) async fn plan(asked: Asked<'_>, mut pass: Pass) -> Result<Plan, Cause
     let Counts { range, done, unsealed, replaced, by_others, archived } = counts;
     let task = Task {
         objects: unsealed.objects + replaced.objects,
+        first: unsealed.objects,
         bytes: unsealed.bytes + replaced.bytes,
         lists: pages + pass.index_requests(),
         rate: asked.rate,
