@@ -314,6 +314,53 @@ async fn a_replace_is_resumed_and_finished_and_then_there_is_nothing_to_do() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_object_copied_onto_itself_is_still_known_and_is_replaced_like_any_other() {
+    let mut stack = Stack::start().await;
+    half_a_year(&stack, 4).await;
+    let direct = Options { direct: true, ..options() };
+    assert_eq!(run(&stack, direct.clone()).await.state, State::Done);
+    let (later, text) =
+        (datetime!(2025-06-15 00:00 UTC), "{\"event\":\"a\",\"n\":0}\n{\"event\":\"b\",\"n\":0}\nno json\n");
+    put_old(&stack, "app/2025/01/01/0.json", later, text, StorageClass::Standard).await;
+    let found = plan(&stack, direct.clone()).await;
+    assert_eq!((found.done.objects, found.to_route().objects), (4, 0));
+    stack.reset(OTHER_RULES);
+    let replaced = run(&stack, Options { replace: true, ..direct }).await;
+    assert_eq!((replaced.state, replaced.progress.done), (State::Done, 4));
+    assert_eq!(keys(&stack, "seals/id/").await.iter().filter(|key| key.ends_with(".g1.json")).count(), 4);
+    stack.load().await.expect("loaded");
+    let counts = stack.table_counts().await;
+    assert_eq!((counts["a"], counts.get("b").copied().unwrap_or(0), counts["c"]), (4, 0, 4));
+    stack.assert_no_doubles().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replace_with_nothing_left_to_do_is_finished() {
+    let stack = Stack::start().await;
+    half_a_year(&stack, 1).await;
+    let direct = Options { direct: true, ..options() };
+    run(&stack, direct.clone()).await;
+    let interrupted = CancellationToken::new();
+    interrupted.cancel();
+    run_until(&stack, Options { replace: true, ..direct }, &interrupted).await;
+    stack.clients.s3.delete_object().bucket("raw-logs").key("app/2025/01/01/0.json").send().await.expect("deleted");
+    let is_finished = || async {
+        let key = keys(&stack, "seals/replace/").await.pop_first().expect("its document");
+        let document = common::objects::get(&stack.clients.s3, "routed-logs", &key).await.expect("read");
+        String::from_utf8_lossy(&document).contains("finished_at")
+    };
+    for more in ["--dry-run", "--yes"] {
+        assert!(!is_finished().await);
+        let mut again = command(&stack, "router");
+        again.args(["backfill", "--from", "2025-01-01", "--to", "2025-07-01", "--replace", "--json", more]);
+        let told = output(again).await;
+        let said = String::from_utf8_lossy(&told.stdout).into_owned();
+        assert!(told.status.success() && said.contains("\"outcome\"") == (more == "--yes"), "{said}");
+    }
+    assert!(is_finished().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_claim_lost_to_another_replace_is_told_and_taken_only_when_asked() {
     let mut stack = Stack::start().await;
     half_a_year(&stack, 4).await;

@@ -174,10 +174,28 @@ impl Board {
             left: left.clone(),
             ..self.report.clone()
         };
-        match objects::put_if_unchanged(&self.s3, &self.bucket, &self.key, Some(etag), json(&self.report)).await {
-            // None: it was silent for so long that another took its seat.
+        let etag = etag.clone();
+        match self.write_over(&etag).await {
             Ok(etag) => self.etag = etag,
             Err(error) => tracing::debug!(%error, "could not write how far the backfill is"),
+        }
+    }
+
+    /// Writes over what has this ETag. A write whose reply was lost has left another one, and is this process's own.
+    /// `None`: it was silent for so long that another took its seat.
+    async fn write_over(&self, etag: &str) -> Result<Option<String>, AwsError> {
+        let Self { s3, bucket, key, report, .. } = self;
+        if let Some(etag) = objects::put_if_unchanged(s3, bucket, key, Some(etag), json(report)).await? {
+            return Ok(Some(etag));
+        }
+        let found = objects::get_with_etag(s3, bucket, key).await?;
+        let own = found.filter(|(bytes, _)| {
+            let there = serde_json::from_slice::<Report>(bytes);
+            there.is_ok_and(|there| (there.owner, there.started_at) == (report.owner.clone(), report.started_at))
+        });
+        match own {
+            Some((_, etag)) => objects::put_if_unchanged(s3, bucket, key, Some(&etag), json(report)).await,
+            None => Ok(None),
         }
     }
 }

@@ -151,16 +151,16 @@ impl Direct {
     async fn ended(&mut self, ended: Ended, tracker: &mut Tracker) {
         let Ended { object, began, outcome } = ended;
         let source_id = object.source_id(&self.raw_bucket);
-        let mut sealed = |counts| tracker.sealed(&source_id, object.bytes, counts, began.elapsed());
+        let mut sealed = |counts| tracker.sealed(object.bytes, counts, began.elapsed());
         match outcome {
             Ok(Outcome::Routed(tally)) => {
                 sealed(Counted { read: tally.records, quarantined: tally.quarantined, bytes: tally.bytes });
             }
             Ok(Outcome::Announced | Outcome::Sealed) => sealed(Counted::default()),
-            Ok(Outcome::Gone) => tracker.missing(source_id, &object.key, Missing::Gone),
-            Ok(Outcome::Superseded) => tracker.missing(source_id, &object.key, Missing::Superseded),
-            Ok(Outcome::Ignored) => tracker.missing(source_id, &object.key, Missing::Ignored),
-            Ok(Outcome::LostClaim(_)) => tracker.lost_claim(source_id, &object.key),
+            Ok(Outcome::Gone) => tracker.missing(&source_id, &object.key, Missing::Gone),
+            Ok(Outcome::Superseded) => tracker.missing(&source_id, &object.key, Missing::Superseded),
+            Ok(Outcome::Ignored) => tracker.missing(&source_id, &object.key, Missing::Ignored),
+            Ok(Outcome::LostClaim(_)) => tracker.lost_claim(&object.key),
             Err(HandleError::LeftToOthers) => {}
             Err(error) => {
                 (self.failed, self.failures) = (self.failed + 1, self.failures + 1);

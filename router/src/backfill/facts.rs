@@ -15,6 +15,15 @@ pub(super) struct Facts {
     #[serde(with = "common::timestamp")]
     pub(super) sealed_at: OffsetDateTime,
     pub(super) counts: Counted,
+    pub(super) source: SourceTime,
+}
+
+/// Of its source, what nothing else tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub(super) struct SourceTime {
+    /// The time that it was first sealed with: a raw object that is copied onto itself has a later one.
+    #[serde(with = "common::timestamp")]
+    pub(super) time: OffsetDateTime,
 }
 
 /// Its counts, as far as progress tells them.
@@ -71,8 +80,10 @@ mod tests {
             quarantine: vec![],
             replace_id: Some("r".into()),
         };
+        let time = seal.source.time;
         let facts: Facts = serde_json::from_slice(&seal.to_json()).expect("the seal's own members");
         assert_eq!((facts.replace_id, facts.routing_id), (seal.replace_id, seal.routing_id));
+        assert_eq!(facts.source, SourceTime { time });
         assert_eq!((facts.sealed_at, facts.counts), (seal.sealed_at, Counted { read: 3, quarantined: 2, bytes: 9 }));
     }
 }

@@ -45,7 +45,7 @@ use desk::Desk;
 use direct::Direct;
 use enqueue::Enqueue;
 use outstanding::Outstanding;
-use pass::{Manner, Pass};
+use pass::{Manner, Pass, SOME_LOOKS};
 use progress::Tracker;
 use standing::{Replacing, Seals};
 use std::time::Duration;
@@ -207,7 +207,12 @@ impl Backfill {
     }
 
     async fn planned(&self) -> Result<Plan, Cause> {
-        let manner = Manner { order: Order::OldestFirst, at_once: PLANNED_AT_ONCE, fresh_for: PLAN_FRESH_FOR };
+        let manner = Manner {
+            order: Order::OldestFirst,
+            at_once: PLANNED_AT_ONCE,
+            fresh_for: PLAN_FRESH_FOR,
+            looks: SOME_LOOKS,
+        };
         let replacing = self.replacing(self.document.clone());
         let pass = Pass::start(&self.settings, &self.seals, &self.options, &self.prefix, replacing.as_ref(), manner);
         let asked = plan::Asked {
@@ -266,7 +271,7 @@ impl Backfill {
         };
         let ended = work.run(&mut way, &mut desk).await;
         let progress = tracker.progress(way.in_work());
-        let mut left = tracker.into_left();
+        let mut left = tracker.left;
         let state = match &ended {
             Ok(work::Ended::Proven) if left.is_nothing() => State::Done,
             Ok(work::Ended::Proven) => State::Incomplete,
@@ -285,6 +290,22 @@ impl Backfill {
             replace::finish(self.place(), &self.selection(), id, OffsetDateTime::now_utc()).await?;
         }
         Ok(Outcome { state, progress, left, replace_id })
+    }
+
+    /// Ends what has nothing left to do. A replace that died between its last seal and its end is finished so.
+    pub async fn end(&self, plan: &Plan) -> Result<Outcome, BackfillError> {
+        let is_done = plan.to_route().objects + plan.by_others.objects + plan.archived.objects == 0;
+        if let (true, Some(id)) = (is_done, &plan.replace_id) {
+            let finished = replace::finish(self.place(), &self.selection(), id, OffsetDateTime::now_utc()).await;
+            finished.map_err(Cause::from)?;
+        }
+        let (archived, lost_claims) = (plan.archived.objects, plan.by_others.objects);
+        Ok(Outcome {
+            state: if is_done { State::Done } else { State::Incomplete },
+            progress: Progress::default(),
+            left: Left { archived, lost_claims, ..Left::default() },
+            replace_id: plan.replace_id.clone(),
+        })
     }
 
     /// The replace, begun now, or by another who does the same since it was planned.

@@ -89,10 +89,10 @@ impl Outstanding {
             let age = sent.sent_at.elapsed();
             match looked {
                 Ok(Look::Sealed(seal)) if seal.replace_id != self.replace_id && sent.generation > 0 => {
-                    tracker.lost_claim(source_id, &sent.object.key);
+                    tracker.lost_claim(&sent.object.key);
                 }
-                Ok(Look::Sealed(seal)) => tracker.sealed(&source_id, sent.object.bytes, seal.counts, age),
-                Ok(Look::Missing(missing)) => tracker.missing(source_id, &sent.object.key, missing),
+                Ok(Look::Sealed(seal)) => tracker.sealed(sent.object.bytes, seal.counts, age),
+                Ok(Look::Missing(missing)) => tracker.missing(&source_id, &sent.object.key, missing),
                 Ok(Look::NotYet { checked }) => {
                     if checked {
                         sent.checked_at = Instant::now();

@@ -3,11 +3,12 @@
 use super::Cause;
 use super::selection::Options;
 use super::standing::{Replacing, Seals, Standing};
-use crate::known::Known;
+use crate::known::{Known, Sealed};
 use crate::listing::{Order, RawObject, list_in_order};
 use crate::patience::patiently;
 use common::aws_error::AwsError;
 use common::settings::Settings;
+use futures::stream::{self, StreamExt, TryStreamExt};
 use std::time::Duration;
 use tokio::sync::mpsc;
 
@@ -19,6 +20,8 @@ pub(super) struct Pass {
     replacing: Option<Replacing>,
     /// Objects judged together: an hour of the index is listed once for all of them.
     at_once: usize,
+    /// Objects without a seal in the index that may still be looked for by their ids.
+    looks_left: usize,
     pub(super) listed: Listed,
 }
 
@@ -47,7 +50,15 @@ pub(super) struct Manner {
     pub(super) at_once: usize,
     /// How long what is known of an hour is believed.
     pub(super) fresh_for: Duration,
+    /// Objects looked for by their ids, a LIST each: what the index does not show may be sealed under another hour.
+    pub(super) looks: usize,
 }
+
+/// Looks of a walk that meets all that was never sealed: some, so that a range that was routed can be told exactly.
+pub(super) const SOME_LOOKS: usize = 1_000;
+
+/// Looks at once.
+const LOOKS_AT_ONCE: usize = 64;
 
 impl Pass {
     pub(super) fn start(
@@ -66,6 +77,7 @@ impl Pass {
             options: options.clone(),
             replacing: replacing.cloned(),
             at_once: manner.at_once,
+            looks_left: manner.looks,
             listed: Listed::default(),
         }
     }
@@ -84,7 +96,13 @@ impl Pass {
             return Ok(None);
         }
         let patience = self.options.patience;
-        let sealed = patiently(patience, || self.known.sealed(&objects)).await?;
+        let mut sealed = patiently(patience, || self.known.sealed(&objects)).await?;
+        let unknown: Vec<usize> = (0..objects.len()).filter(|at| sealed[*at].is_none()).take(self.looks_left).collect();
+        self.looks_left -= unknown.len();
+        for (at, generation) in patiently(patience, || self.moved(&objects, &unknown)).await? {
+            // Recent, so that its seal is read.
+            sealed[at] = Some(Sealed { generation, is_recent: true });
+        }
         let replacing = self.replacing.as_ref();
         let standings = patiently(patience, || self.seals.standings(&objects, &sealed, replacing)).await?;
         let judged = objects.into_iter().zip(sealed).zip(standings).map(|((object, sealed), standing)| Judged {
@@ -93,6 +111,13 @@ impl Pass {
             standing,
         });
         Ok(Some(judged.collect()))
+    }
+
+    /// Which of these are sealed under another hour, and their generations.
+    async fn moved(&self, objects: &[RawObject], unknown: &[usize]) -> Result<Vec<(usize, u32)>, AwsError> {
+        let looks = unknown.iter().map(|at| async { Ok((*at, self.seals.moved(&objects[*at]).await?)) });
+        let found: Vec<_> = stream::iter(looks).buffer_unordered(LOOKS_AT_ONCE).try_collect().await?;
+        Ok(found.into_iter().filter_map(|(at, generation)| Some((at, generation?))).collect())
     }
 
     /// Pages of the index of hours that were listed.

@@ -2,6 +2,7 @@
 
 use super::facts::Counted;
 use super::plan::Amount;
+use crate::known::number;
 use common::source::SourceId;
 use serde::{Deserialize, Serialize};
 use std::collections::{HashSet, VecDeque};
@@ -81,6 +82,9 @@ impl Left {
     }
 }
 
+/// Sources remembered, some 32 bytes each. Where more are ignored, the last walks ask for the rest again.
+const IGNORED_MAX: usize = 2_000_000;
+
 /// Why an object will not be sealed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Missing {
@@ -93,9 +97,8 @@ pub(super) enum Missing {
 pub(super) struct Tracker {
     progress: Progress,
     pub(super) left: Left,
-    /// Sources of which nothing more is to be expected.
-    settled: HashSet<SourceId>,
-    lost: HashSet<SourceId>,
+    /// Sources that are left without a seal, as the settings want it. Every walk meets them again.
+    ignored: HashSet<u128>,
     began: Instant,
     /// When anything was sealed or begun last, or found sealed.
     moved: Instant,
@@ -111,8 +114,7 @@ impl Tracker {
         Self {
             progress: Progress { to_route, ..Progress::default() },
             left: Left::default(),
-            settled: HashSet::new(),
-            lost: HashSet::new(),
+            ignored: HashSet::new(),
             began: now,
             moved: now,
             window: VecDeque::from([(now, 0, 0)]),
@@ -120,8 +122,7 @@ impl Tracker {
         }
     }
 
-    pub(super) fn sealed(&mut self, source_id: &SourceId, bytes: u64, counts: Counted, took: Duration) {
-        self.lost.remove(source_id);
+    pub(super) fn sealed(&mut self, bytes: u64, counts: Counted, took: Duration) {
         self.progress.sealed.add(bytes);
         self.progress.done += 1;
         self.progress.records += counts.read;
@@ -141,29 +142,33 @@ impl Tracker {
         self.moved = Instant::now();
     }
 
-    pub(super) fn missing(&mut self, source_id: SourceId, key: &str, missing: Missing) {
+    /// Another walk begins, and meets again what the one before has left where it is.
+    pub(super) fn walks_again(&mut self) {
+        (self.left.archived, self.left.lost_claims) = (0, 0);
+    }
+
+    pub(super) fn missing(&mut self, source_id: &SourceId, key: &str, missing: Missing) {
         let (count, why) = match missing {
             Missing::Gone => (&mut self.left.gone, "gone"),
             Missing::Superseded => (&mut self.left.superseded, "superseded"),
             Missing::Ignored => (&mut self.left.ignored, "ignored"),
         };
-        if self.settled.insert(source_id) {
-            *count += 1;
-            self.left.name(why, key);
-            self.progress.done += 1;
+        *count += 1;
+        if missing == Missing::Ignored && self.ignored.len() < IGNORED_MAX {
+            self.ignored.insert(number(source_id));
         }
+        self.left.name(why, key);
+        self.progress.done += 1;
     }
 
-    /// Whether there is nothing more to be expected of this source.
-    pub(super) fn is_settled(&self, source_id: &SourceId) -> bool {
-        self.settled.contains(source_id)
+    /// Whether this source is known to be left as it is.
+    pub(super) fn is_ignored(&self, source_id: &SourceId) -> bool {
+        self.ignored.contains(&number(source_id))
     }
 
-    pub(super) fn lost_claim(&mut self, source_id: SourceId, key: &str) {
-        if self.lost.insert(source_id) {
-            self.left.name("replaced by others", key);
-        }
-        self.left.lost_claims = self.lost.len() as u64;
+    pub(super) fn lost_claim(&mut self, key: &str) {
+        self.left.lost_claims += 1;
+        self.left.name("replaced by others", key);
     }
 
     /// How long nothing has been sealed or begun.
@@ -192,12 +197,6 @@ impl Tracker {
             ..self.progress.clone()
         }
     }
-
-    /// What is left, once it is known how many are stuck.
-    pub(super) fn into_left(mut self) -> Left {
-        self.left.lost_claims = self.lost.len() as u64;
-        self.left
-    }
 }
 
 #[cfg(test)]
@@ -208,10 +207,9 @@ mod tests {
     async fn rate_and_eta_follow_the_last_minute() {
         let mut tracker = Tracker::new(Amount { objects: 1_000, bytes: 10_000 });
         assert_eq!(tracker.progress(0).eta_seconds, None, "nothing is known yet");
-        let id = SourceId::new("raw", "k", "e");
         for _ in 0..300 {
             tokio::time::advance(Duration::from_secs(1)).await;
-            tracker.sealed(&id, 10, Counted { read: 5, quarantined: 1, bytes: 70 }, Duration::from_secs(2));
+            tracker.sealed(10, Counted { read: 5, quarantined: 1, bytes: 70 }, Duration::from_secs(2));
             tracker.progress(0);
         }
         let progress = tracker.progress(7);
@@ -222,17 +220,20 @@ mod tests {
         assert!(tracker.typical > Duration::from_millis(1_900));
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn what_is_left_is_counted_once() {
+    #[tokio::test]
+    async fn what_each_walk_meets_again_is_counted_once() {
         let mut tracker = Tracker::new(Amount::default());
         let id = SourceId::new("raw", "k", "e");
+        tracker.missing(&id, "k", Missing::Ignored);
         for _ in 0..2 {
-            tracker.missing(id.clone(), "k", Missing::Ignored);
-            tracker.lost_claim(id.clone(), "k");
+            tracker.walks_again();
+            tracker.lost_claim("k");
         }
-        assert!(tracker.is_settled(&id) && tracker.left.lost_claims == 1);
-        tracker.sealed(&id, 1, Counted::default(), Duration::ZERO);
-        let left = tracker.into_left();
-        assert!(left.is_nothing() && left.ignored == 1, "{left:?}: ignored contents are as the settings want it");
+        assert!(tracker.is_ignored(&id) && !tracker.is_ignored(&SourceId::new("raw", "l", "e")));
+        assert_eq!((tracker.left.lost_claims, tracker.left.examples.len()), (1, 2));
+        tracker.walks_again();
+        assert!(tracker.left.is_nothing() && tracker.left.ignored == 1, "ignored contents are as the settings want it");
+        tracker.missing(&id, "k", Missing::Gone);
+        assert!(!tracker.left.is_nothing());
     }
 }

@@ -1,11 +1,12 @@
 //! What is to be done about a raw object: nothing, routing it, or routing it again.
 
 use super::facts::{Facts, read_facts};
-use crate::known::Sealed;
+use crate::known::{Sealed, hour_of};
 use crate::listing::RawObject;
 use aws_sdk_s3::Client;
 use common::aws_error::AwsError;
 use common::keys::KeyLayout;
+use common::objects;
 use common::replace::ReplaceDocument;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use time::OffsetDateTime;
@@ -74,6 +75,20 @@ impl Seals {
         read_facts(&self.s3, &self.bucket, &key).await
     }
 
+    /// The highest generation of an object that was sealed with another hour than it has now: copied onto itself it has
+    /// a new time, and the index shows it under the old one. What is missing in the index of its own hour is for the
+    /// router to mend.
+    pub(super) async fn moved(&self, object: &RawObject) -> Result<Option<u32>, AwsError> {
+        let prefix = self.keys.seals_of(&object.source_id(&self.raw_bucket));
+        let found = objects::list(&self.s3, &self.bucket, &prefix).await?;
+        let Some(highest) = found.iter().filter_map(|key| self.keys.generation_of_seal(key)).max() else {
+            return Ok(None);
+        };
+        let facts = self.facts(object, highest).await?;
+        let is_moved = facts.is_some_and(|seal| hour_of(seal.source.time) != hour_of(object.modified));
+        Ok(is_moved.then_some(highest))
+    }
+
     /// The standing of each object, in their order; reads the seals of those that were sealed since a replace began.
     pub(super) async fn standings(
         &self,
@@ -100,6 +115,7 @@ impl Seals {
 
 #[cfg(test)]
 mod tests {
+    use super::super::facts::SourceTime;
     use super::*;
     use common::replace::Kind;
     use time::macros::datetime;
@@ -123,6 +139,7 @@ mod tests {
             routing_id: routing_id.to_owned(),
             sealed_at,
             counts: Default::default(),
+            source: SourceTime { time: before },
         };
         let standing = |of: &Replacing, generation, seal: Facts| of.standing(generation, &seal);
         assert_eq!(standing(&replacing, 2, seal(Some("mine"), "rules", started_at)), Standing::Done);

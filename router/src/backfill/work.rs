@@ -3,7 +3,7 @@
 use super::desk::Desk;
 use super::direct::Direct;
 use super::enqueue::Enqueue;
-use super::pass::{Judged, Manner, Pass};
+use super::pass::{Judged, Manner, Pass, SOME_LOOKS};
 use super::standing::{Replacing, Seals, Standing};
 use super::{Cause, Options};
 use crate::listing::{Order, RawObject};
@@ -85,11 +85,13 @@ impl Work<'_> {
 
     /// One walk. How many objects were begun, or why it ended before its end.
     async fn pass(&self, number: usize, way: &mut Way, desk: &mut Desk<'_>) -> Result<Result<u64, Drained>, Cause> {
-        let manner = Manner { order: self.order, at_once: AT_ONCE, fresh_for: FRESH_FOR };
+        // After the first walk, what the index does not show is little, or was routed under another hour.
+        let looks = if number == 0 { SOME_LOOKS } else { usize::MAX };
+        let manner = Manner { order: self.order, at_once: AT_ONCE, fresh_for: FRESH_FOR, looks };
         let Self { settings, seals, options, prefix, replacing, .. } = *self;
         let mut pass = Pass::start(settings, seals, options, prefix, replacing, manner);
         let (mut begun, mut done) = (0, 0);
-        desk.tracker.left.archived = 0;
+        desk.tracker.walks_again();
         loop {
             let some = tokio::select! {
                 some = pass.next() => some?,
@@ -113,13 +115,13 @@ impl Work<'_> {
                         continue;
                     }
                     Standing::Others => {
-                        desk.tracker.lost_claim(object.source_id(&seals.raw_bucket), &object.key);
+                        desk.tracker.lost_claim(&object.key);
                         continue;
                     }
                     Standing::Unsealed => 0,
                     Standing::Replace(generation) => generation,
                 };
-                if desk.tracker.is_settled(&object.source_id(&seals.raw_bucket)) {
+                if desk.tracker.is_ignored(&object.source_id(&seals.raw_bucket)) {
                     continue;
                 }
                 let request = self.request(&object, generation, standing == Standing::Unsealed);

@@ -1,5 +1,6 @@
 //! The command line of `router`: what the user types, and which function carries it out.
 
+mod ask;
 mod backfill;
 mod output;
 mod quarantine;

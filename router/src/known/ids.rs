@@ -23,7 +23,7 @@ pub(super) struct Ids {
 }
 
 /// A source id as a number: it is 32 hex digits.
-pub(super) fn number(id: &SourceId) -> u128 {
+pub(crate) fn number(id: &SourceId) -> u128 {
     u128::from_str_radix(id.as_str(), 16).unwrap_or_default()
 }
 

@@ -14,7 +14,7 @@ use common::objects;
 use common::settings::Settings;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use ids::Ids;
-pub(crate) use ids::Sealed;
+pub(crate) use ids::{Sealed, number};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -3,7 +3,8 @@
 mod screen;
 mod text;
 
-use super::{Cli, output};
+use super::output::{self, Output};
+use super::{Cli, ask};
 use anyhow::Context;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Subcommand};
@@ -14,7 +15,7 @@ use common::timestamp;
 use router::backfill::{self, Backfill, Options, Plan, State};
 use screen::Screen;
 use serde_json::json;
-use std::io::{IsTerminal, Write};
+use std::io::Stdout;
 use std::path::Path;
 use std::time::Duration;
 use time::OffsetDateTime;
@@ -123,8 +124,8 @@ impl RangeArgs {
             let (from, to) = (timestamp::format(self.from), timestamp::format(self.to));
             usage(format!("--from {from} is not before --to {to}: nothing lies between"));
         }
-        if !self.dry_run && !self.yes && !std::io::stdin().is_terminal() {
-            usage("nobody can be asked here: look at the plan with --dry-run, and start with --yes".to_owned());
+        if !self.dry_run && !self.yes {
+            ask::check_terminal();
         }
     }
 
@@ -144,23 +145,20 @@ impl RangeArgs {
         };
         let mut output = output::stdout();
         let mut backfill = Backfill::open(settings, &clients, options).await?;
-        let plan = backfill.plan().await?;
-        match self.json {
-            true => output.say(format_args!("{}\n", json!({ "plan": plan })))?,
-            false => output.say(text::plan(&plan, settings))?,
-        }
+        let mut plan = self.planned(&mut backfill, settings, &mut output).await?;
         if self.dry_run {
             return Ok(());
         }
         let others = if self.over_others { 0 } else { plan.by_others.objects };
         if plan.to_route().objects + others == 0 {
-            return self.nothing_to_do(&plan, &mut output);
+            return self.nothing_to_do(&backfill, &plan, &mut output).await;
         }
         if !self.yes {
-            if others > 0 && asked(&format!("Replace also the {others} objects that others have replaced?"))? {
+            if others > 0 && ask::agreed(&format!("Replace also the {others} objects that others have replaced?"))? {
                 backfill.over_others();
+                plan = self.planned(&mut backfill, settings, &mut output).await?;
             }
-            if !asked("Start?")? {
+            if !ask::agreed("Start?")? {
                 output.say("nothing was started\n")?;
                 return Ok(());
             }
@@ -183,9 +181,26 @@ impl RangeArgs {
         }
     }
 
-    fn nothing_to_do(&self, plan: &Plan, output: &mut output::Output<std::io::Stdout>) -> anyhow::Result<()> {
-        if !self.json {
-            output.say("nothing to do\n")?;
+    /// Makes the plan, and prints it.
+    async fn planned(
+        &self,
+        backfill: &mut Backfill,
+        settings: &Settings,
+        output: &mut Output<Stdout>,
+    ) -> anyhow::Result<Plan> {
+        let plan = backfill.plan().await?;
+        match self.json {
+            true => output.say(format_args!("{}\n", json!({ "plan": plan })))?,
+            false => output.say(text::plan(&plan, settings))?,
+        }
+        Ok(plan)
+    }
+
+    async fn nothing_to_do(&self, backfill: &Backfill, plan: &Plan, output: &mut Output<Stdout>) -> anyhow::Result<()> {
+        let outcome = backfill.end(plan).await?;
+        match self.json {
+            true => output.say(format_args!("{}\n", json!({ "outcome": outcome })))?,
+            false => output.say("nothing to do\n")?,
         }
         anyhow::ensure!(
             plan.archived.objects == 0,
@@ -194,14 +209,6 @@ impl RangeArgs {
         );
         Ok(())
     }
-}
-
-fn asked(question: &str) -> anyhow::Result<bool> {
-    let mut terminal = std::io::stderr();
-    write!(terminal, "{question} [y/N] ").and_then(|()| terminal.flush()).context("could not ask")?;
-    let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer).context("could not read the answer")?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
 async fn status(settings: &Settings, json: bool) -> anyhow::Result<()> {

@@ -1,17 +1,15 @@
 //! `router quarantine replay`: the plan, the question, and how far it is.
 
 use super::{CLOSED, Which};
-use crate::cli::{Cli, output};
+use crate::cli::{ask, output};
 use anyhow::Context;
-use clap::error::ErrorKind;
-use clap::{Args, CommandFactory};
+use clap::Args;
 use common::clients::Clients;
 use common::settings::Settings;
 use common::telemetry::chain;
 use indicatif::{ProgressBar, ProgressStyle};
 use router::quarantine::{Notice, Options, Plan, Progress, Quarantine, Replayed, Selection, Way};
 use std::fmt::Write as _;
-use std::io::{IsTerminal, Write as _, stderr, stdin};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -56,9 +54,8 @@ impl ReplayArgs {
         quarantine: &Quarantine,
     ) -> anyhow::Result<()> {
         let Self { which, dry_run, direct, yes, force, over_others, patience } = self;
-        if !yes && !dry_run && !stdin().is_terminal() {
-            let message = "without a terminal nobody can be asked: give --yes, or --dry-run to see the plan";
-            Cli::command().error(ErrorKind::MissingRequiredArgument, message).exit();
+        if !yes && !dry_run {
+            ask::check_terminal();
         }
         let selection = Selection::from(which);
         let options = Options { force, over_others };
@@ -123,11 +120,7 @@ fn told(notice: &Notice) {
 }
 
 fn agreed(sources: u64) -> anyhow::Result<bool> {
-    eprint!("Route {sources} source objects again, whole? [y/N] ");
-    stderr().flush().context("could not ask")?;
-    let mut answer = String::new();
-    stdin().read_line(&mut answer).context("could not read the answer")?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+    ask::agreed(&format!("Route {sources} source objects again, whole?"))
 }
 
 fn plan_text(plan: &Plan) -> String {
