@@ -8,6 +8,14 @@ use tokio::time::Instant;
 const PAUSE_MIN: Duration = Duration::from_millis(500);
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 
+/// Failures one after the other from which on it is hardly the objects: S3 is down, or something is not permitted.
+pub(crate) const ALL_FAIL: u32 = 3;
+
+/// Pause before the next object after so many failures one after the other.
+pub(crate) fn pause_after(failures: u32) -> Duration {
+    Duration::from_secs((failures + 1).saturating_sub(ALL_FAIL).into()).min(PAUSE_MAX)
+}
+
 /// Asks again for as long as this while the failure may pass.
 pub(crate) async fn patiently<T, F>(patience: Duration, mut ask: impl FnMut() -> F) -> Result<T, AwsError>
 where
@@ -40,6 +48,11 @@ mod tests {
             std::future::ready(if asked.get() < 3 { Err(failed) } else { Ok(()) })
         });
         (answer.await.is_ok(), asked.get())
+    }
+
+    #[test]
+    fn objects_that_fail_now_and_then_hold_nothing_up_and_an_outage_does() {
+        assert_eq!([0, 2, 3, 4, 1_000].map(|failures| pause_after(failures).as_secs()), [0, 0, 1, 2, 30]);
     }
 
     #[tokio::test(start_paused = true)]

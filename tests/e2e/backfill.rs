@@ -3,6 +3,7 @@ use crate::stack::{Stack, eventually};
 use aws_sdk_s3::types::StorageClass;
 use common::telemetry::chain;
 use router::backfill::{Amount, Backfill, Basis, Options, Outcome, Plan, State, status};
+use serde_json::json;
 use std::collections::BTreeSet;
 use std::time::Duration;
 use time::OffsetDateTime;
@@ -240,6 +241,27 @@ async fn a_queue_that_stays_full_ends_the_wait_and_nothing_is_called_done() {
     queue.expect("it is there").send_all(bodies).await.expect("sent");
     let outcome = run(&stack, Options { patience: Duration::from_secs(2), ..options() }).await;
     assert_eq!((outcome.state, outcome.left.stuck, outcome.left.not_begun), (State::Incomplete, 0, 3));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_aws_does_not_answer_for_a_moment_is_waited_out() {
+    let stack = Stack::start().await;
+    half_a_year(&stack, 12).await;
+    let mut backfill = open(&stack, options()).await;
+    let plan = backfill.plan().await.expect("planned");
+    let _router = router(&stack);
+    stack.put("live", b"{\"event\":\"a\"}\n".to_vec()).await;
+    eventually("the router is up", || async { stack.seals().await.len() == 1 }).await;
+    let calls =
+        [("ListObjectsV2", "raw-logs"), ("SendMessageBatch", BACKFILL_QUEUE), ("GetQueueAttributes", BACKFILL_QUEUE)];
+    for (operation, contains) in calls {
+        // More often than the SDK tries.
+        let fault = json!({ "fault": "server_error", "operation": operation, "contains": contains, "times": 7 });
+        stack.fault(fault).await;
+    }
+    let outcome = backfill.run(&plan, &CancellationToken::new(), &mut |_| {}).await.expect("it went on");
+    assert_eq!((outcome.state, outcome.progress.done), (State::Done, 12));
+    assert_eq!(stack.struck().await, [7, 7, 7]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,7 +5,7 @@ use common::objects;
 use common::quarantine::{QuarantinedRecord, Reason};
 use common::route_request::{Replace, RouteRequest, Why};
 use common::seal::Seal;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::process::Command;
 use tokio_util::sync::CancellationToken;
@@ -117,6 +117,39 @@ async fn a_type_that_was_denied_comes_in_by_a_replay_and_a_second_one_finds_noth
     assert_eq!(highest(&stack).await, seals, "nothing was done again");
 }
 
+/// Takes back that replays are finished.
+async fn unfinish(stack: &Stack) {
+    let (s3, bucket) = (&stack.clients.s3, "routed-logs");
+    for key in objects::list(s3, bucket, "seals/replace/").await.expect("listed") {
+        let document = objects::get(s3, bucket, &key).await.expect("read");
+        let mut document: Value = serde_json::from_slice(&document).expect("JSON");
+        document.as_object_mut().and_then(|members| members.remove("finished_at")).expect("it was finished");
+        let put = s3.put_object().bucket(bucket).key(&key).body(document.to_string().into_bytes().into());
+        put.send().await.expect("put");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_aws_does_not_answer_for_a_moment_ends_no_replay() {
+    let mut stack = denying().await;
+    stack.put_lines("1", MIXED).await;
+    stack.route_and_load().await;
+    stack.settings.router.rules.deny.clear();
+    for (operation, contains) in [("SendMessageBatch", ""), ("GetObject", ".g1.json")] {
+        // More often than the SDK tries.
+        let fault = json!({ "fault": "server_error", "operation": operation, "contains": contains, "times": 7 });
+        stack.fault(fault).await;
+    }
+    let stop = CancellationToken::new();
+    let (settings, clients, token) = (stack.settings.clone(), stack.clients.clone(), stop.clone());
+    let routing = tokio::spawn(async move { router::run(&settings, &clients, None, token).await });
+    assert_says(&stack, &["replay", "--yes"], &["1 source objects are routed again", "tried again"]).await;
+    assert_eq!(stack.struck().await, [7, 7]);
+    stop.cancel();
+    routing.await.expect("no panic").expect("it ran");
+    assert_eq!(highest(&stack).await["1"].generation, 1);
+}
+
 /// A person's column that must not be NULL, and then may be.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_copy_refused_is_loaded_by_a_replay_once_the_table_takes_it() {
@@ -148,6 +181,8 @@ async fn what_copy_refused_is_loaded_by_a_replay_once_the_table_takes_it() {
 
     stack.query("ALTER TABLE events.a DROP COLUMN n").await;
     stack.query("ALTER TABLE events.a ADD COLUMN n BIGINT").await;
+    // As if it had died between its last seal and its end: it takes up what was refused since.
+    unfinish(&stack).await;
     assert_says(&stack, &replay, &["1 source objects are routed again"]).await;
     // Not loaded yet: another replay has nothing to add to this one.
     assert_says(&stack, &["list"], &["1 of them belong to sources that are replaced already"]).await;

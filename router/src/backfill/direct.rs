@@ -7,6 +7,7 @@ use super::room::Rate;
 use super::work::Drained;
 use crate::handle::{HandleError, Outcome, Router};
 use crate::listing::RawObject;
+use crate::patience::{ALL_FAIL, pause_after};
 use common::load_request::Lane;
 use common::route_request::RouteRequest;
 use common::telemetry::chain;
@@ -14,12 +15,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-
-/// Objects that failed one after the other, from which on it is waited before the next.
-const FAILURES: u32 = 3;
-
-/// How long at most.
-const PAUSE_MAX: Duration = Duration::from_secs(30);
 
 pub(super) struct Direct {
     router: Arc<Router>,
@@ -82,7 +77,7 @@ impl Direct {
             }
             let is_full = self.tasks.len() >= self.at_once;
             // Where all fails there is room soon, and nothing moves. Else neither a long walk nor a rate is a standstill.
-            let stood = match (self.failures >= FAILURES, is_full) {
+            let stood = match (self.failures >= ALL_FAIL, is_full) {
                 (true, _) => desk.tracker.idle(),
                 (false, true) => full_since.get_or_insert_with(Instant::now).elapsed().min(desk.tracker.idle()),
                 (false, false) => Duration::ZERO,
@@ -104,7 +99,7 @@ impl Direct {
             let outcome = router.requested(&request, Lane::Backfill, false).await;
             Ended { object, began, outcome }
         });
-        if self.failures < FAILURES {
+        if self.failures < ALL_FAIL {
             desk.tracker.moves();
         }
         Ok(None)
@@ -167,11 +162,7 @@ impl Direct {
                 let why = chain(&error);
                 tracing::error!(source.key = object.key, "{why}");
                 tracker.left.name(&why, &object.key);
-                if self.failures >= FAILURES {
-                    // It is hardly the objects: S3 is down, or something is not permitted.
-                    let pause = Duration::from_secs(1) * (self.failures - FAILURES + 1);
-                    tokio::time::sleep(pause.min(PAUSE_MAX).min(self.patience / 4)).await;
-                }
+                tokio::time::sleep(pause_after(self.failures).min(self.patience / 4)).await;
                 return;
             }
         }

@@ -90,6 +90,14 @@ pub enum QuarantineError {
 }
 
 impl QuarantineError {
+    /// Whether the same may succeed a moment later.
+    fn is_transient(&self) -> bool {
+        match self {
+            Self::Aws(error) | Self::Seal(SealReadError::Aws(error)) => error.is_transient(),
+            _ => false,
+        }
+    }
+
     /// Whether it is about one source alone, so that the others can be told all the same.
     pub fn is_of_one_source(&self) -> bool {
         match self {

@@ -8,6 +8,7 @@ use common::replace::{self, Kind, ReplaceDocument, ReplaceError};
 use futures::{StreamExt, stream};
 use std::io;
 use std::path::Path;
+use time::OffsetDateTime;
 
 /// Raw objects that are looked for at once.
 const LOOKS: usize = 16;
@@ -34,6 +35,8 @@ pub struct Plan {
     pub bytes: u64,
     /// Sources that this replay routed before it was interrupted.
     pub done: u64,
+    /// Of them, those of which COPY refused records again: a replay that is started anew takes them.
+    pub again: u64,
     /// Sources that were routed again already and wait for the loader.
     pub waiting: u64,
     /// Sources of which the same rules would put the same records aside again.
@@ -44,6 +47,8 @@ pub struct Plan {
     pub lost: u64,
     /// Sources of which nobody can tell.
     pub unknown: u64,
+    /// The replace that ends when this one is begun.
+    pub(super) ends: Option<String>,
     pub(super) sources: DueReader,
     pub(super) what: replace::Selection,
     pub(super) routing_id: String,
@@ -109,6 +114,24 @@ impl Quarantine {
         };
         let goes_on = replace::find(self.place(), &what).await?.filter(|document| document.finished_at.is_none());
         let goes_on = goes_on.map(|ReplaceDocument { id, started_at, .. }| (id, started_at));
+        let plan = self.plan_from(selection, options, spool_dir, notice, &what, goes_on).await?;
+        if plan.due > 0 || plan.again == 0 {
+            return Ok(plan);
+        }
+        // It has been through with all that it can do: what was refused meanwhile is for another one.
+        let anew = self.plan_from(selection, options, spool_dir, notice, &what, None).await?;
+        Ok(Plan { ends: plan.goes_on, ..anew })
+    }
+
+    async fn plan_from(
+        &self,
+        selection: &Selection,
+        options: &Options,
+        spool_dir: &Path,
+        notice: &mut impl FnMut(Notice),
+        what: &replace::Selection,
+        goes_on: Option<(String, OffsetDateTime)>,
+    ) -> Result<Plan, PlanError> {
         let judge = Judge {
             goes_on: goes_on.clone(),
             routing_id: self.routing_id.clone(),
@@ -142,11 +165,12 @@ impl Quarantine {
                     notice(Notice::Lost { uri: held.seal.source.uri(), by });
                 }
                 Ok((_, Judged::Done)) => plan.done += 1,
+                Ok((_, Judged::Again)) => (plan.done, plan.again) = (plan.done + 1, plan.again + 1),
                 Ok((_, Judged::Waiting)) => plan.waiting += 1,
                 Ok((_, Judged::Unchanged)) => plan.unchanged += 1,
             }
         }
-        let Counts { due, bytes, done, waiting, unchanged, refused, lost, unknown } = plan;
+        let Counts { due, bytes, done, again, waiting, unchanged, refused, lost, unknown } = plan;
         let (goes_on, routing_id) = (goes_on.map(|(id, _)| id), self.routing_id.clone());
         let sources = writer.finish()?;
         Ok(Plan {
@@ -155,13 +179,15 @@ impl Quarantine {
             due,
             bytes,
             done,
+            again,
             waiting,
             unchanged,
             refused,
             lost,
             unknown,
+            ends: None,
             sources,
-            what,
+            what: what.clone(),
             routing_id,
         })
     }
@@ -183,6 +209,7 @@ impl Quarantine {
                 raw => Judged::Due(raw),
             },
             Standing::Done => Judged::Done,
+            Standing::Again => Judged::Again,
             Standing::Waiting => Judged::Waiting,
             Standing::Unchanged => Judged::Unchanged,
             Standing::Lost(by) => Judged::Lost(by),
@@ -196,6 +223,7 @@ enum Judged {
     Due(Raw),
     Refused(Refusal),
     Done,
+    Again,
     Waiting,
     Unchanged,
     Lost(String),
@@ -206,6 +234,7 @@ struct Counts {
     due: u64,
     bytes: u64,
     done: u64,
+    again: u64,
     waiting: u64,
     unchanged: u64,
     refused: u64,

@@ -11,6 +11,8 @@ pub(super) enum Standing {
     Due,
     /// This very replay routed it already.
     Done,
+    /// It did, and COPY has refused records of it again.
+    Again,
     /// It was routed again already, and the loader has yet to load it.
     Waiting,
     /// The same rules would put the same records aside again.
@@ -35,12 +37,13 @@ pub(super) struct Judge {
 impl Judge {
     pub(super) fn standing(&self, held: &Held) -> Standing {
         let seal = &held.seal;
+        let current = || held.objects.iter().filter(|object| !object.is_replaced);
         if let (Some((id, _)), Some(replace)) = (&self.goes_on, &seal.replace_id)
             && id == replace
         {
-            return Standing::Done;
+            let is_refused = current().any(|object| object.reason == Reason::RejectedByCopy);
+            return if is_refused { Standing::Again } else { Standing::Done };
         }
-        let current = || held.objects.iter().filter(|object| !object.is_replaced);
         if current().next().is_none() {
             return Standing::Waiting;
         }
@@ -125,7 +128,8 @@ mod tests {
     #[test]
     fn a_replay_that_goes_on_knows_its_own_seals_and_those_of_others() {
         let mine = judge(Some("mine"));
-        assert_eq!(mine.standing(&held("new", Some("mine"), &[REJECTED])), Standing::Done);
+        assert_eq!(mine.standing(&held("new", Some("mine"), &[DENIED, REPLACED])), Standing::Done);
+        assert_eq!(mine.standing(&held("new", Some("mine"), &[REJECTED])), Standing::Again);
         assert_eq!(mine.standing(&held("old", Some("other"), &[DENIED])), Standing::Lost("other".into()));
         assert_eq!(mine.standing(&held("new", Some("other"), &[DENIED])), Standing::Unchanged);
         let later = Judge { goes_on: Some(("mine".into(), STARTED + time::Duration::SECOND)), ..mine.clone() };

@@ -75,7 +75,7 @@ impl QuarantineCommand {
         common::telemetry::init("warn")?;
         let settings = Settings::load(config)?;
         let runtime = tokio::runtime::Runtime::new().context("could not start threads")?;
-        runtime.block_on(async {
+        let done = runtime.block_on(async {
             let clients = Clients::from_env().await?;
             let quarantine = Quarantine::new(&settings, &clients);
             match self {
@@ -83,7 +83,10 @@ impl QuarantineCommand {
                 Self::Replay(args) => args.run(&settings, &clients, &quarantine).await,
                 Self::Show { which, limit, json } => show(&quarantine, &which.into(), limit, json).await,
             }
-        })
+        });
+        // A thread that still routes what was abandoned must not hold the exit: only what is awaited writes to S3.
+        runtime.shutdown_background();
+        done
     }
 }
 

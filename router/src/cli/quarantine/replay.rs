@@ -132,6 +132,7 @@ fn plan_text(plan: &Plan) -> String {
     };
     line(plan.due, &format!("({} bytes) are routed again, whole, as their next generation", plan.bytes));
     line(plan.done, "are routed again by this replay already");
+    line(plan.again, "of these were refused by COPY again: the same command tries them once this replay has ended");
     line(plan.waiting, "were routed again already and wait for the loader");
     line(
         plan.unchanged,

@@ -37,6 +37,7 @@ pub enum Way {
 pub struct Here {
     router: handle::Router,
     in_flight: usize,
+    drain_timeout: Duration,
 }
 
 /// How far a replay is.
@@ -107,7 +108,8 @@ impl Way {
     ) -> Result<Self, ReplayError> {
         let routed = crate::open_routed(settings, clients).await?;
         let router = crate::router(settings, clients, routed, stopping);
-        Ok(Self::Here(Box::new(Here { router, in_flight: settings.router.objects_in_flight })))
+        let crate::RouterSettings { objects_in_flight: in_flight, drain_timeout, .. } = settings.router;
+        Ok(Self::Here(Box::new(Here { router, in_flight, drain_timeout })))
     }
 }
 
@@ -123,8 +125,8 @@ struct Run<'a, F> {
 }
 
 impl Quarantine {
-    /// Carries a plan out. `tell` hears of every step, and of what cannot be done. Where others route, it gives up when
-    /// none of them did anything for as long as `patience`.
+    /// Carries a plan out. `tell` hears of every step, and of what cannot be done. It gives up when nothing was sealed
+    /// for as long as `patience`.
     pub async fn replay(
         &self,
         plan: Plan,
@@ -133,13 +135,16 @@ impl Quarantine {
         tell: &mut impl FnMut(&Progress, Option<Notice>),
         shutdown: &CancellationToken,
     ) -> Result<Replayed, ReplayError> {
-        let Plan { sources, what, routing_id, due, lost, .. } = plan;
+        let Plan { sources, what, routing_id, due, lost, ends, .. } = plan;
+        if let Some(earlier) = ends {
+            replace::finish(self.place(), &what, &earlier, OffsetDateTime::now_utc()).await?;
+        }
         let document = replace::open(self.place(), &what, OffsetDateTime::now_utc()).await?;
         let (id, progress) = (document.id, Progress::default());
         let mut run = Run { quarantine: self, id, routing_id, sources, progress, tell, shutdown };
         match way {
             Way::Routers(queue) => run.by_routers(queue, patience).await?,
-            Way::Here(here) => run.here(here).await?,
+            Way::Here(here) => run.here(here, patience).await?,
         }
         let Run { id, progress, .. } = run;
         let left = due - progress.settled();

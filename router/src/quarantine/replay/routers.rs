@@ -7,6 +7,7 @@ use super::{Progress, ReplayError, Run};
 use common::queue::Queue;
 use common::seal::Seal;
 use common::source::SourceId;
+use common::telemetry::chain;
 use futures::{StreamExt, stream};
 use std::collections::HashMap;
 use std::time::Duration;
@@ -15,11 +16,15 @@ use tokio::time::Instant;
 /// Sources that are asked for and not sealed yet; bounds memory, and what a queue holds of a replay.
 const ASKED_MAX: usize = 1_000;
 
+/// Messages sent together, in calls of ten.
+const SENT_AT_ONCE: usize = 100;
+
 /// Seals that are looked for at once.
 const LOOKS: usize = 32;
 
-/// Between two looks for the same seals.
-const LOOK_PAUSE: Duration = Duration::from_millis(500);
+/// Between two looks for the same seal: at first this long, then longer and longer.
+const LOOK_MIN: Duration = Duration::from_millis(500);
+const LOOK_MAX: Duration = Duration::from_secs(30);
 
 /// After this long without its seal a source's raw object is looked for again: it may have been deleted meanwhile.
 const RAW_PAUSE: Duration = Duration::from_secs(30);
@@ -27,7 +32,20 @@ const RAW_PAUSE: Duration = Duration::from_secs(30);
 /// A source that is asked for.
 struct Asked {
     due: Due,
+    asked_at: Instant,
+    look_at: Instant,
     raw_seen: Instant,
+}
+
+impl Asked {
+    fn now(due: Due) -> Self {
+        let now = Instant::now();
+        Self { due, asked_at: now, look_at: now + LOOK_MIN, raw_seen: now }
+    }
+
+    fn look_later(&mut self) {
+        self.look_at = Instant::now() + (self.asked_at.elapsed() / 2).clamp(LOOK_MIN, LOOK_MAX);
+    }
 }
 
 /// What was found about a source that is asked for.
@@ -40,13 +58,14 @@ enum Found {
 impl<F: FnMut(&Progress, Option<Notice>)> Run<'_, F> {
     pub(super) async fn by_routers(&mut self, queue: &Queue, patience: Duration) -> Result<(), ReplayError> {
         let mut asked: HashMap<SourceId, Asked> = HashMap::new();
+        let mut unsent = Vec::new();
         let (mut settled, mut moved_at) = (0, Instant::now());
         loop {
-            self.ask(queue, &mut asked).await?;
+            self.ask(queue, &mut asked, &mut unsent).await?;
             if asked.is_empty() || self.shutdown.is_cancelled() || moved_at.elapsed() > patience {
                 return Ok(());
             }
-            let earliest = Instant::now() + LOOK_PAUSE;
+            let earliest = Instant::now() + LOOK_MIN;
             self.look(&mut asked).await?;
             if self.progress.settled() > settled {
                 (settled, moved_at) = (self.progress.settled(), Instant::now());
@@ -59,46 +78,76 @@ impl<F: FnMut(&Progress, Option<Notice>)> Run<'_, F> {
         }
     }
 
-    /// Asks for as many sources as may be asked for at once.
-    async fn ask(&mut self, queue: &Queue, asked: &mut HashMap<SourceId, Asked>) -> Result<(), ReplayError> {
-        let mut bodies = Vec::new();
-        while asked.len() < ASKED_MAX && !self.shutdown.is_cancelled() {
-            let Some(due) = self.sources.next()? else { break };
-            bodies.push(due.request(&self.id, &self.routing_id).to_json());
-            asked.insert(due.source_id(), Asked { due, raw_seen: Instant::now() });
+    /// Asks for as many sources as may be asked for at once. What cannot be sent at the moment is kept in `unsent`.
+    async fn ask(
+        &mut self,
+        queue: &Queue,
+        asked: &mut HashMap<SourceId, Asked>,
+        unsent: &mut Vec<String>,
+    ) -> Result<(), ReplayError> {
+        while unsent.is_empty() && asked.len() < ASKED_MAX && !self.shutdown.is_cancelled() {
+            while unsent.len() < SENT_AT_ONCE && asked.len() < ASKED_MAX {
+                let Some(due) = self.sources.next()? else { break };
+                unsent.push(due.request(&self.id, &self.routing_id).to_json());
+                asked.insert(due.source_id(), Asked::now(due));
+            }
+            if unsent.is_empty() {
+                return Ok(());
+            }
+            send(queue, unsent).await?;
         }
-        Ok(queue.send_all(bodies).await?)
+        send(queue, unsent).await
     }
 
-    /// Looks for the seals of all that is asked for.
+    /// Looks for the seals that may be there by now.
     async fn look(&mut self, asked: &mut HashMap<SourceId, Asked>) -> Result<(), ReplayError> {
-        let quarantine = self.quarantine;
-        let looks = asked.iter().map(|(source_id, one)| async move {
+        let (quarantine, now) = (self.quarantine, Instant::now());
+        let due = asked.iter().filter(|(_, one)| one.look_at <= now);
+        let looks = due.map(|(source_id, one)| async move {
             let found = quarantine.look_for(source_id, one).await;
-            found.map(|found| (source_id.clone(), found))
+            (source_id.clone(), found)
         });
         let found: Vec<_> = stream::iter(looks).buffer_unordered(LOOKS).collect().await;
-        for one in found {
-            let (source_id, found) = one?;
+        for (source_id, found) in found {
             match found {
-                Found::Nothing { looked_at_raw } => {
-                    if let Some(one) = asked.get_mut(&source_id).filter(|_| looked_at_raw) {
-                        one.raw_seen = Instant::now();
-                    }
-                }
-                Found::Seal(seal) => {
+                Ok(Found::Seal(seal)) => {
                     asked.remove(&source_id);
                     self.sealed(&seal);
                 }
-                Found::Refused(why) => {
+                Ok(Found::Refused(why)) => {
                     if let Some(one) = asked.remove(&source_id) {
                         self.refused(one.due.uri(), why);
                     }
                 }
+                Ok(Found::Nothing { looked_at_raw }) => {
+                    if let Some(one) = asked.get_mut(&source_id) {
+                        one.look_later();
+                        if looked_at_raw {
+                            one.raw_seen = Instant::now();
+                        }
+                    }
+                }
+                Err(error) if error.is_transient() => {
+                    tracing::warn!(error = chain(&error), "could not look for a seal; it is looked for again");
+                    if let Some(one) = asked.get_mut(&source_id) {
+                        one.look_later();
+                    }
+                }
+                Err(error) => return Err(error.into()),
             }
         }
         Ok(())
     }
+}
+
+/// Sends all of it, or none as far as anybody can tell: who gets a message twice finds the seal.
+async fn send(queue: &Queue, unsent: &mut Vec<String>) -> Result<(), ReplayError> {
+    match queue.send_all(unsent.clone()).await {
+        Ok(()) => unsent.clear(),
+        Err(error) if error.is_transient() => tracing::warn!(%error, "could not send; tried again"),
+        Err(error) => return Err(error.into()),
+    }
+    Ok(())
 }
 
 impl Quarantine {
