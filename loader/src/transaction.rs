@@ -7,6 +7,7 @@
 use crate::sql::Names;
 use crate::sql::load::{self, Copy, LedgerRow};
 use common::event_name::EventName;
+use common::source::SourceId;
 use std::time::Duration;
 use time::OffsetDateTime;
 
@@ -29,6 +30,8 @@ pub(crate) enum Role {
     GateCheck,
     /// No source of the batch is loaded.
     Guard,
+    /// Where no table was there to remove rows from: no replaced source has any.
+    Absent,
     /// Removes what a replaced generation left.
     Delete,
     /// Loads one group of parts.
@@ -50,6 +53,7 @@ impl Role {
             Role::Hold => "could not hold the table's gate",
             Role::GateCheck => "the table's gate does not have exactly one row",
             Role::Guard => "a source is loaded already",
+            Role::Absent => "an earlier generation has rows, and there was no table to remove them from",
             Role::Delete => "could not remove the rows of an earlier generation",
             Role::Copy => "COPY failed",
             Role::CountCheck => "COPY loaded another number of rows than the load requests say",
@@ -81,6 +85,12 @@ pub(crate) struct TablePlan<'a> {
     pub(crate) has_table: bool,
 }
 
+impl TablePlan<'_> {
+    fn replaced(&self) -> impl Iterator<Item = &SourceId> {
+        self.rows.iter().filter(|row| row.generation > 0).map(|row| &row.source_id)
+    }
+}
+
 /// The statements with their roles.
 #[derive(Debug)]
 pub(crate) struct Transaction {
@@ -110,11 +120,15 @@ impl Transaction {
         for TablePlan { event, rows, .. } in tables {
             transaction.push(Role::Guard, Some(event), load::guards(names, event, rows));
         }
-        for TablePlan { event, rows, copies, has_table } in tables {
+        for table in tables.iter().filter(|table| !table.has_table) {
+            // Another load may have made the table since.
+            transaction.push(Role::Absent, Some(table.event), load::absent(names, table.event, table.replaced()));
+        }
+        for table in tables {
+            let TablePlan { event, rows, copies, has_table } = table;
             // 6.
             if *has_table {
-                let replaced = rows.iter().filter(|row| row.generation > 0).map(|row| &row.source_id);
-                transaction.push(Role::Delete, Some(event), load::delete_earlier(names, event, replaced));
+                transaction.push(Role::Delete, Some(event), load::delete_earlier(names, event, table.replaced()));
             }
             // 7.
             for (copy, records) in copies {
@@ -170,7 +184,6 @@ mod tests {
     use super::*;
     use crate::sql::load::Codec;
     use crate::sql::tests::names;
-    use common::source::SourceId;
     use time::macros::datetime;
 
     pub(super) fn row(key: &str, generation: u32, rows: u64) -> LedgerRow {
@@ -235,13 +248,21 @@ mod tests {
     }
 
     #[test]
-    fn a_replace_that_left_nothing_only_writes_its_ledger_row() {
+    fn a_replace_that_left_nothing_only_writes_its_ledger_row_and_sees_that_no_rows_are_left() {
         let event = EventName::of_type("x");
         let mut plan = plan(&event, &[], vec![row("a", 1, 0)]);
         plan.tables[0].copies.clear();
         plan.tables[0].has_table = false;
         let transaction = Transaction::new(&names(), &plan);
         assert!(transaction.statements.iter().all(|sql| !sql.starts_with("COPY") && !sql.starts_with("DELETE")));
+        assert_eq!(transaction.role(6), Some(Role::Absent));
+        let source = &row("a", 1, 0).source_id;
+        assert_eq!(
+            transaction.statements[5],
+            format!(
+                r#"SELECT CAST('a' || MIN("source_id") AS INTEGER) FROM "log_router"."ledger_x" WHERE "source_id" IN ('{source}') AND "rows_loaded" > 0"#
+            )
+        );
         assert!(
             transaction
                 .statements
@@ -257,7 +278,10 @@ mod tests {
         let rows: Vec<_> = (0..crate::pending::BATCH_MAX).map(|n| row(&n.to_string(), 1, 1)).collect();
         let mut plan = plan(&event, &columns, rows);
         plan.tables[0].copies = vec![plan.tables[0].copies[0].clone(); COPIES_MAX];
-        assert!(Transaction::new(&names(), &plan).statements.len() <= crate::sql::BATCH_MAX_ENTRIES);
+        for has_table in [true, false] {
+            plan.tables[0].has_table = has_table;
+            assert!(Transaction::new(&names(), &plan).statements.len() <= crate::sql::BATCH_MAX_ENTRIES);
+        }
     }
 
     #[test]

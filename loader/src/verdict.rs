@@ -118,7 +118,7 @@ pub(crate) fn classify(role: Option<Role>, message: &str) -> Class {
     match role {
         Some(Role::Guard) => Class::AlreadyLoaded,
         Some(Role::GateCheck) => Class::Configuration,
-        Some(Role::CountCheck) => Class::Unknown,
+        Some(Role::CountCheck | Role::Absent) => Class::Unknown,
         Some(Role::Copy) if says(&MISSING_PART) => Class::MissingPart,
         Some(Role::Copy) if says(&DATA) => Class::Data,
         _ if says(&CONFIGURATION) => Class::Configuration,
@@ -224,9 +224,10 @@ mod tests {
     #[test]
     fn the_role_decides_where_texts_are_alike() {
         let digit = "Invalid digit, Value 'a', Pos 0, Type: Integer";
-        let roles = [Role::Guard, Role::GateCheck, Role::CountCheck];
+        let roles = [Role::Guard, Role::Absent, Role::GateCheck, Role::CountCheck];
         let classes = roles.map(|role| classify(Some(role), digit));
-        assert_eq!(classes, [Class::AlreadyLoaded, Class::Configuration, Class::Unknown]);
+        // `Absent` is tried again with the schema read anew; where a person dropped the table, that is told in the end.
+        assert_eq!(classes, [Class::AlreadyLoaded, Class::Unknown, Class::Configuration, Class::Unknown]);
         assert_eq!(classify(Some(Role::Guard), "1023"), Class::Transient, "a guard may lose a race too");
     }
 }

@@ -90,6 +90,19 @@ pub(crate) fn guards(names: &Names, event: &EventName, rows: &[LedgerRow]) -> Ve
     chunked(&head, " OR ", "", loaded)
 }
 
+/// Fails if one of the sources has rows, by the ledger.
+pub(crate) fn absent<'a>(
+    names: &Names,
+    event: &EventName,
+    sources: impl IntoIterator<Item = &'a SourceId>,
+) -> Vec<String> {
+    let head = format!(
+        "SELECT CAST('a' || MIN(\"source_id\") AS INTEGER) FROM {} WHERE \"source_id\" IN (",
+        names.ledger(event)
+    );
+    chunked(&head, ", ", ") AND \"rows_loaded\" > 0", sources.into_iter().map(|source| literal(source.as_str())))
+}
+
 /// Sources that one DELETE names, twice each: it keeps the limit of a statement.
 const DELETE_SOURCES: usize = 1_300;
 

@@ -120,7 +120,7 @@ fn without_the_update_the_lock_is_enough_only_while_no_snapshot_is_older() {
 fn without_both_only_serializable_keeps_rows_from_doubling() {
     let Some((_postgres, mut both)) = started() else { return };
     // Nothing ever waits here, so the orders are all there are of two lists: kept short.
-    let neither = Variant { lock: false, hold: false, early_snapshot: false, session_local: false };
+    let neither = Variant { lock: false, hold: false, session_local: false, ..Variant::WHOLE };
     let [repeatable_read, serializable] = Isolation::BOTH.map(|isolation| race(&mut both, isolation, neither));
     assert!(repeatable_read.doubled > 0 && repeatable_read.orders == 252, "{}", repeatable_read.orders);
     assert_eq!(serializable.doubled, 0);
@@ -193,6 +193,28 @@ fn of_two_replaces_at_once_the_rows_of_the_highest_generation_stay() {
                 assert_eq!(counted, (ROWS + u64::from(second), 1 + commits), "{endings:?}");
             });
         }
+    }
+}
+
+#[test]
+fn a_replace_that_knows_of_no_table_never_commits_beside_rows_that_it_should_have_removed() {
+    let Some((_postgres, mut both)) = started() else { return };
+    for isolation in Isolation::BOTH {
+        let row = |order: u64, generation, rows| [row(&format!("{isolation:?} absent {order}"), generation, rows)];
+        let lists = |_: &mut Race, order| {
+            let emptied = Variant { has_table: false, ..Variant::WHOLE };
+            [load("b-1", &row(order, 0, ROWS), Variant::WHOLE), load("b-2", &row(order, 1, 0), emptied)]
+        };
+        let mut refused_by = Vec::new();
+        every_order(&mut both, isolation, lists, |both, order, endings| {
+            let rows = if endings[0] == Ending::Committed { ROWS } else { 0 };
+            assert_eq!(count(&mut both.observer, &row(order, 1, 0)), (rows, 1), "one of them: {endings:?}");
+            refused_by.extend(endings.into_iter().filter_map(|ending| match ending {
+                Ending::Failed(role, _) => role,
+                Ending::Committed => None,
+            }));
+        });
+        assert!(refused_by.contains(&Role::Guard) && refused_by.contains(&Role::Absent), "{refused_by:?}");
     }
 }
 

@@ -22,10 +22,13 @@ pub(super) struct Variant {
     pub(super) early_snapshot: bool,
     /// What only its own session can notice: the time limit and the count of the COPY.
     pub(super) session_local: bool,
+    /// Whether the loader knows that there is a table.
+    pub(super) has_table: bool,
 }
 
 impl Variant {
-    pub(super) const WHOLE: Self = Self { lock: true, hold: true, early_snapshot: false, session_local: true };
+    pub(super) const WHOLE: Self =
+        Self { lock: true, hold: true, early_snapshot: false, session_local: true, has_table: true };
 }
 
 /// The table of loads of one table.
@@ -47,6 +50,10 @@ pub(super) fn load_shared(batch: &str, tables: &[(EventName, Vec<LedgerRow>)], v
     let each = tables.iter().map(|(event, rows)| plan(event, &columns, rows.clone()));
     let mut plan = crate::transaction::Plan { batch, ..plan(&tables[0].0, &columns, Vec::new()) };
     plan.tables = each.flat_map(|plan| plan.tables).collect();
+    for table in &mut plan.tables {
+        table.has_table = variant.has_table;
+        table.copies.retain(|(_, records)| *records > 0);
+    }
     let transaction = Transaction::new(&names(), &plan);
     let step = |role, sql| Step { role, sql };
     let early = variant.early_snapshot.then(|| step(None, format!("SELECT 1 FROM {}", names().shared("claim"))));
