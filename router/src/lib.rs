@@ -76,7 +76,9 @@ pub async fn run(
     check_spool(settings)?;
 
     let sweeper = Sweeper::new(settings, clients, raw.clone());
-    let mut sweeps = Schedule::start(sweeper, settings.sweep.every, shutdown.clone());
+    // A run that is idle, or fails, ends without a shutdown: its claim on the sweep must not outlive it.
+    let sweeping = shutdown.child_token();
+    let mut sweeps = Schedule::start(sweeper, settings.sweep.every, sweeping.clone());
     let router = router(settings, clients, routed, shutdown.clone());
     let router = Arc::new(BesideSweeps::new(router, &sweeps));
     let RouterSettings { workers, objects_in_flight: in_flight, drain_timeout, .. } = settings.router;
@@ -87,9 +89,8 @@ pub async fn run(
     });
     let pace = Pace { in_flight, until_idle, drain_timeout };
     let consumed = consumer::run(inlets.collect(), pace, router, shutdown.clone()).await;
-    if shutdown.is_cancelled() {
-        sweeps.ended().await;
-    }
+    sweeping.cancel();
+    sweeps.ended().await;
     consumed.map_err(RunError::Consume)?;
     tracing::info!("router has stopped");
     Ok(())

@@ -32,14 +32,15 @@ impl Schedule {
         let is_sweeping = Arc::new(AtomicBool::new(true));
         let flag = is_sweeping.clone();
         let task = tokio::spawn(async move {
-            let mut is_failing = false;
+            let (mut is_failing, mut due_after) = (false, every);
             while !shutdown.is_cancelled() {
                 flag.store(true, Ordering::SeqCst);
-                let pause = match sweep(&sweeper, every, &shutdown).await {
+                let pause = match sweep(&sweeper, due_after, &shutdown).await {
                     Ok(Outcome::Swept(report)) => {
                         is_failing = false;
                         tell(&report);
-                        if report.left > 0 { SOON.min(every) } else { every }
+                        due_after = due_again(&report, every);
+                        due_after
                     }
                     Ok(Outcome::NotDue(wait)) => wait,
                     Ok(Outcome::Held(_)) => SOON.min(every),
@@ -72,9 +73,14 @@ impl Drop for Schedule {
     }
 }
 
+/// How long after this sweep the next one is due, whoever claims it: what was left does not wait for `every`.
+fn due_again(report: &Report, every: Duration) -> Duration {
+    if report.left > 0 { SOON.min(every) } else { every }
+}
+
 /// Why it did not come to its end, if so. One that panics is no reason to never sweep again.
-async fn sweep(sweeper: &Sweeper, every: Duration, shutdown: &CancellationToken) -> Result<Outcome, String> {
-    let mode = Mode { dry_run: false, again: false, every: Some(every), patience: PATIENCE };
+async fn sweep(sweeper: &Sweeper, due_after: Duration, shutdown: &CancellationToken) -> Result<Outcome, String> {
+    let mode = Mode { dry_run: false, again: false, every: Some(due_after), patience: PATIENCE };
     let (sweeper, shutdown) = (sweeper.clone(), shutdown.clone());
     guarded(async move { sweeper.sweep(mode, &shutdown).await.map_err(|error| chain(&error)) }).await
 }
@@ -125,5 +131,18 @@ impl<H: Handler> Handler for BesideSweeps<H> {
 
     fn is_busy(&self) -> bool {
         self.is_sweeping.load(Ordering::SeqCst)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_left_does_not_wait_for_the_next_hour() {
+        let every = Duration::from_secs(3600);
+        let of = |left| due_again(&Report { left, ..Report::default() }, every);
+        assert_eq!((of(0), of(1)), (every, SOON));
+        assert_eq!(due_again(&Report { left: 1, ..Report::default() }, SOON / 2), SOON / 2);
     }
 }
