@@ -10,7 +10,7 @@ mod lanes;
 mod send;
 
 pub use delivery::{Delivery, Fate};
-pub use feed::Feed;
+pub use feed::{Feed, Idle};
 pub use handback::{Handback, return_all};
 pub use lanes::LaneQueues;
 

@@ -2,25 +2,14 @@
 
 use super::due::{self, Due};
 use super::open::OpenHour;
-use super::round::READS;
-use super::standing::{self, Standing};
 use super::{Mode, Report, SweepError, Sweeper};
 use crate::known::Known;
 use common::load_request::Lane;
-use common::queue::Feed;
+use common::queue::{Feed, Idle, Queue};
 use common::route_request::{RouteRequest, Why};
 use common::settings::Settings;
 use common::swept::Unsealed;
-use futures::{StreamExt, TryStreamExt, stream};
-use std::collections::HashSet;
 use time::OffsetDateTime;
-
-/// One lane's queue.
-struct Outlet {
-    feed: Feed,
-    /// Whether nothing waited in it when it was asked for the first time: then what was asked for before was taken.
-    is_idle: Option<bool>,
-}
 
 /// The requests of one sweep.
 pub(super) struct Asking<'a> {
@@ -28,9 +17,11 @@ pub(super) struct Asking<'a> {
     known: &'a Known,
     mode: Mode,
     now: OffsetDateTime,
-    live: Outlet,
+    live: Feed,
     /// None where there is no such queue: then everything travels on the live one.
-    backfill: Option<Outlet>,
+    backfill: Option<Feed>,
+    /// How far the queues were done with what they held when this sweep began to ask.
+    idle: Idle,
     report: &'a mut Report,
 }
 
@@ -42,20 +33,24 @@ impl<'a> Asking<'a> {
         now: OffsetDateTime,
         report: &'a mut Report,
     ) -> Self {
-        let outlet = |lane| {
-            let queue = sweeper.queues.or_live(lane).clone();
-            Outlet { feed: Feed::new(queue, mode.patience), is_idle: None }
-        };
-        let backfill = sweeper.queues.get(Lane::Backfill).map(|_| outlet(Lane::Backfill));
-        Self { settings: &sweeper.settings, known, mode, now, live: outlet(Lane::Live), backfill, report }
+        let feed = |queue: &Queue| Feed::new(queue.clone(), mode.patience);
+        let live = sweeper.queues.live();
+        // Where notifications wait, most of what has no seal is among them.
+        let backfill = sweeper.queues.get(Lane::Backfill).map(|queue| feed(queue).beside(live.clone()));
+        let (live, idle) = (feed(live), Idle::No);
+        Self { settings: &sweeper.settings, known, mode, now, live, backfill, idle, report }
     }
 
     /// Takes out of the hours what needs nothing, asks for what is due, and writes that to its entry.
     pub(super) async fn run(&mut self, hours: &mut [OpenHour]) -> Result<(), SweepError> {
         for hour in &mut *hours {
-            self.settle(hour).await?;
+            self.count(hour);
         }
-        // First what was asked for before: after that the queues are not empty any more.
+        let is_again = |object: &Unsealed| object.tries > 0 && self.due(object) == Due::Ask;
+        if !self.mode.dry_run && hours.iter().flat_map(|hour| &hour.unsealed).any(is_again) {
+            self.idle = self.backfill.as_ref().unwrap_or(&self.live).idle().await?;
+        }
+        // First what was asked for before: it is the oldest.
         for again in [true, false] {
             for hour in &mut *hours {
                 let archived = &hour.archived;
@@ -67,9 +62,9 @@ impl<'a> Asking<'a> {
                 }
             }
         }
-        self.live.feed.flush().await?;
+        self.live.flush().await?;
         if let Some(backfill) = &mut self.backfill {
-            backfill.feed.flush().await?;
+            backfill.flush().await?;
         }
         Ok(())
     }
@@ -78,22 +73,12 @@ impl<'a> Asking<'a> {
         Due::of(object, self.now, self.settings.sweep.every)
     }
 
-    /// Drops entries of objects for which nothing is to be done, and counts what is not asked for.
-    async fn settle(&mut self, hour: &mut OpenHour) -> Result<(), SweepError> {
-        let (known, overwrite) = (self.known, self.settings.raw.overwrite);
+    /// Counts what is to be done for each object, and what is not.
+    fn count(&mut self, hour: &mut OpenHour) {
         for object in &mut hour.unsealed {
             if self.mode.again && object.given_up {
                 (object.tries, object.last_try_at, object.given_up) = (0, None, false);
             }
-        }
-        let due = hour.unsealed.iter().filter(|object| self.due(object) == Due::Ask).cloned();
-        let checks: Vec<_> = due.map(|object| standing::of_due(known, overwrite, object)).collect();
-        let checked: Vec<(Unsealed, Standing)> = stream::iter(checks).buffered(READS).try_collect().await?;
-        let settled = checked.into_iter().filter(|(_, standing)| *standing == Standing::Settled);
-        let settled: HashSet<String> = settled.map(|(object, _)| object.key).collect();
-        hour.unsealed.retain(|object| !settled.contains(&object.key));
-        for at in 0..hour.unsealed.len() {
-            let object = &mut hour.unsealed[at];
             if hour.archived.contains(&object.key) {
                 self.report.archived += 1;
                 continue;
@@ -104,7 +89,6 @@ impl<'a> Asking<'a> {
                 Due::GiveUp => object.given_up = true,
             }
         }
-        Ok(())
     }
 
     async fn ask(&mut self, object: &mut Unsealed) -> Result<(), SweepError> {
@@ -112,27 +96,18 @@ impl<'a> Asking<'a> {
             return Ok(());
         }
         let lane = due::lane(object.time, self.now);
-        let outlet = match (&mut self.backfill, lane) {
+        let may_ask = due::may_ask(object, self.idle, self.now, self.settings.router.max_object_time);
+        let feed = match (&mut self.backfill, lane) {
             (Some(backfill), Lane::Backfill) => backfill,
             _ => &mut self.live,
         };
         let request = RouteRequest::new(&self.known.raw_bucket, &object.key, &object.etag, Why::Sweep);
-        let may_ask = object.tries == 0 || outlet.is_idle().await?;
-        if may_ask && outlet.feed.take(request.to_json()).await? {
+        if may_ask && feed.take(request.to_json()).await? {
             (object.tries, object.last_try_at) = (object.tries + 1, Some(self.now));
             self.report.asked.add(lane);
         } else {
             self.report.left += 1;
         }
         Ok(())
-    }
-}
-
-impl Outlet {
-    async fn is_idle(&mut self) -> Result<bool, SweepError> {
-        match self.is_idle {
-            Some(known) => Ok(known),
-            None => Ok(*self.is_idle.insert(self.feed.is_idle().await?)),
-        }
     }
 }

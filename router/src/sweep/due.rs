@@ -2,6 +2,7 @@
 
 use crate::listing::RawObject;
 use common::load_request::Lane;
+use common::queue::Idle;
 use common::swept::Unsealed;
 use std::time::Duration;
 use time::OffsetDateTime;
@@ -35,6 +36,13 @@ impl Due {
             _ => Self::Ask,
         }
     }
+}
+
+/// Whether an object that is due may be asked for: again only when whoever took the last request is done with it, or
+/// had all the time that an object may take.
+pub(super) fn may_ask(object: &Unsealed, idle: Idle, now: OffsetDateTime, max_object_time: Duration) -> bool {
+    let Some(last) = object.last_try_at else { return true };
+    idle == Idle::Empty || (idle == Idle::Taken && now - last >= max_object_time)
 }
 
 /// The lane of a request for an object of this time.
@@ -80,6 +88,20 @@ mod tests {
         assert!(asked.windows(2).all(|two| two[1] - two[0] >= EVERY) && entry.given_up);
         assert!(super::entry(object("e"), Some(&entry)).given_up);
         assert_eq!(super::entry(object("other"), Some(&entry)).tries, 0, "other contents have their own chances");
+    }
+
+    #[test]
+    fn what_a_router_may_still_be_at_costs_no_try() {
+        let now = datetime!(2025-06-01 10:00 UTC);
+        let mut entry = super::entry(object("e"), None);
+        let all = [Idle::No, Idle::Taken, Idle::Empty];
+        let mut may = |last_try_at| {
+            entry.last_try_at = last_try_at;
+            all.map(|idle| may_ask(&entry, idle, now, 6 * EVERY))
+        };
+        assert_eq!(may(None), [true; 3]);
+        assert_eq!(may(Some(now - 5 * EVERY)), [false, false, true]);
+        assert_eq!(may(Some(now - 6 * EVERY)), [false, true, true], "whoever holds a message for so long has lost it");
     }
 
     #[test]

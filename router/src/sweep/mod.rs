@@ -5,7 +5,7 @@
 //! finds goes to the raw queues as our own message. Safe at any time, any number of times, by anybody: the seal's name
 //! decides who routes an object. What a mark vouches for: docs/adr/0019.
 //!
-//! Memory: [`round::BATCH`] objects of the listing, [`round::UNSEALED_MAX`] of those without a seal, and what
+//! Memory: [`round::BATCH`] objects of the listing, those without a seal for which [`room`] has room, and what
 //! [`crate::known::Known`] and the listing hold.
 
 mod ask;
@@ -16,6 +16,7 @@ mod looked;
 mod marks;
 mod open;
 mod report;
+mod room;
 mod round;
 pub(crate) mod schedule;
 mod standing;

@@ -7,6 +7,7 @@ use super::round::{Listed, READS};
 use super::standing::{self, Standing};
 use crate::known::Known;
 use crate::listing::RawObject;
+use common::settings::Overwrite;
 use common::swept::Unsealed;
 use futures::{StreamExt, TryStreamExt, stream};
 use std::collections::{BTreeMap, BTreeSet};
@@ -51,23 +52,29 @@ impl OpenHour {
 }
 
 /// Of objects that were not listed, those that still have no seal, and how many nobody can route any more.
-pub(super) async fn remembered(known: &Known, unlisted: Vec<Unsealed>) -> Result<(Vec<Unsealed>, u64), SweepError> {
+pub(super) async fn remembered(
+    known: &Known,
+    overwrite: Overwrite,
+    unlisted: Vec<Unsealed>,
+) -> Result<(Vec<Unsealed>, u64), SweepError> {
     if unlisted.is_empty() {
         return Ok((unlisted, 0));
     }
     let listed: Vec<RawObject> = unlisted.iter().map(as_listed).collect();
     let generations = known.generations(&listed).await?;
     let left = unlisted.into_iter().zip(generations).filter(|(_, generation)| generation.is_none());
-    let asked: Vec<_> = left.map(|(object, _)| standing::of_remembered(known, object)).collect();
+    let asked: Vec<_> = left.map(|(object, _)| standing::of_remembered(known, overwrite, object)).collect();
     let asked: Vec<_> = stream::iter(asked).buffered(READS).try_collect().await?;
     let (mut still, mut lost) = (Vec::new(), 0);
     for (object, standing) in asked {
-        if standing == Standing::Unsealed {
-            still.push(object);
-        } else {
-            lost += 1;
-            let uri = format!("s3://{}/{}", known.raw_bucket, object.key);
-            tracing::warn!(source.key = object.key, "lost: {uri} was deleted or overwritten before it was routed");
+        match standing {
+            Standing::Unsealed => still.push(object),
+            Standing::Settled => {}
+            Standing::Lost => {
+                lost += 1;
+                let uri = format!("s3://{}/{}", known.raw_bucket, object.key);
+                tracing::warn!(source.key = object.key, "lost: {uri} was deleted or overwritten before it was routed");
+            }
         }
     }
     Ok((still, lost))

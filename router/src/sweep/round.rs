@@ -6,21 +6,24 @@ use super::looked::Found;
 use super::marks::Seen;
 use super::open::{OpenHour, remembered};
 use super::report::GivenUp;
+use super::room::Room;
+use super::standing::{self, Standing};
 use super::{Mode, Report, SweepError, Sweeper};
 use crate::known::{Known, hour_of};
 use crate::listing::{self, RawObject};
 use common::claim::Progress;
 use common::settings::SweepSettings;
-use futures::{StreamExt, TryStreamExt, stream};
-use std::collections::{BTreeMap, BTreeSet};
+use common::source::SourceId;
+use futures::{StreamExt, TryFutureExt, TryStreamExt, stream};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Duration;
 use time::OffsetDateTime;
 
 /// Objects of the listing that are compared with the index of hours at once.
 pub(super) const BATCH: usize = 20_000;
 
-/// Objects without a seal that one sweep knows by name. It counts the others, and a later one comes to them.
-pub(super) const UNSEALED_MAX: usize = 50_000;
+/// Objects of which it is found out at once whether they have a seal elsewhere: so many may be named beyond all room.
+const CHUNK: usize = 256;
 
 /// Small objects read or asked about at once.
 pub(super) const READS: usize = 16;
@@ -48,7 +51,9 @@ pub(super) struct Round<'a> {
     mode: Mode,
     progress: &'a Progress,
     listed_at: OffsetDateTime,
-    named: usize,
+    /// What earlier sweeps gave up.
+    given_up: HashSet<SourceId>,
+    room: Room,
     report: Report,
 }
 
@@ -57,7 +62,8 @@ impl<'a> Round<'a> {
         let (listed_at, report) = (OffsetDateTime::now_utc(), Report::default());
         let (settings, times) = (&*sweeper.settings, &sweeper.settings.sweep);
         let known = Known::new(&sweeper.s3, settings, HOURS_KEPT);
-        Self { sweeper, times, known, mode, progress, listed_at, named: 0, report }
+        let (given_up, room) = (HashSet::new(), Room::new());
+        Self { sweeper, times, known, mode, progress, listed_at, given_up, room, report }
     }
 
     pub(super) async fn run(mut self) -> Result<Report, SweepError> {
@@ -75,6 +81,10 @@ impl<'a> Round<'a> {
         };
         self.report.from = common::timestamp::format(from);
         self.report.full = full;
+        if !self.mode.again {
+            let given_up = documents.iter().flat_map(Documents::unsealed).filter(|object| object.given_up);
+            self.given_up = given_up.map(|one| SourceId::new(&self.known.raw_bucket, &one.key, &one.etag)).collect();
+        }
         let mut listed = BTreeMap::new();
         let aside = self.list(from, &mut listed).await?;
         let mut hours = self.open(documents, listed, from).await?;
@@ -156,18 +166,46 @@ impl<'a> Round<'a> {
     ) -> Result<(), SweepError> {
         let generations = self.known.generations(&batch).await?;
         self.report.objects += batch.len() as u64;
+        let mut unsealed = Vec::new();
         for (object, generation) in batch.into_iter().zip(generations) {
-            let hour = hours.entry(hour_of(object.modified)).or_default();
-            hour.objects += 1;
-            if generation.is_some() {
-                continue;
+            hours.entry(hour_of(object.modified)).or_default().objects += 1;
+            if generation.is_none() {
+                unsealed.push(object);
             }
-            self.progress.add("without a seal", 1);
-            if self.named < UNSEALED_MAX {
-                self.named += 1;
-                hour.unsealed.push(object);
+        }
+        let mut unsealed = unsealed.into_iter().peekable();
+        while unsealed.peek().is_some() {
+            let chunk: Vec<RawObject> = unsealed.by_ref().take(CHUNK).collect();
+            self.name(chunk, hours).await?;
+        }
+        Ok(())
+    }
+
+    /// Keeps those of these objects for which there is something to do or to tell, as long as there is room for names.
+    async fn name(
+        &mut self,
+        objects: Vec<RawObject>,
+        hours: &mut BTreeMap<OffsetDateTime, Listed>,
+    ) -> Result<(), SweepError> {
+        let overwrite = self.sweeper.settings.raw.overwrite;
+        let mut looks = Vec::new();
+        for object in objects {
+            let is_given_up = || self.given_up.contains(&object.source_id(&self.known.raw_bucket));
+            let is_askable = !object.is_archived && !is_given_up();
+            if self.room.is_left(is_askable) {
+                let look = standing::of_listed(&self.known, overwrite, object);
+                looks.push(look.map_ok(move |(object, standing)| (object, standing, is_askable)));
             } else {
-                hour.unnamed += 1;
+                self.progress.add("without a seal", 1);
+                hours.entry(hour_of(object.modified)).or_default().unnamed += 1;
+            }
+        }
+        let looked: Vec<_> = stream::iter(looks).buffered(READS).try_collect().await?;
+        for (object, standing, is_askable) in looked {
+            if standing == Standing::Unsealed {
+                self.progress.add("without a seal", 1);
+                self.room.take(is_askable);
+                hours.entry(hour_of(object.modified)).or_default().unsealed.push(object);
             }
         }
         Ok(())
@@ -180,13 +218,14 @@ impl<'a> Round<'a> {
         mut listed: BTreeMap<OffsetDateTime, Listed>,
         from: OffsetDateTime,
     ) -> Result<Vec<OpenHour>, SweepError> {
+        let overwrite = self.sweeper.settings.raw.overwrite;
         let mut hours = Vec::new();
         for documents in documents {
             let is_listed = documents.hour() >= from;
             let now = listed.remove(&documents.hour()).unwrap_or_default();
             let objects = (is_listed && self.report.full).then_some(now.objects);
             let mut hour = OpenHour::new(documents, now, objects);
-            let (still, lost) = remembered(&self.known, hour.take_unlisted()).await?;
+            let (still, lost) = remembered(&self.known, overwrite, hour.take_unlisted()).await?;
             self.report.lost += lost;
             hour.unsealed.extend(still);
             hours.push(hour);
