@@ -181,6 +181,33 @@ async fn of_two_replaces_that_want_one_generation_one_wins_and_the_other_is_told
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_replace_whose_router_died_at_its_seal_is_found_by_whoever_asks_for_the_object_again() {
+    for asks in ["first", "second"] {
+        let mut stack = Stack::start().await;
+        stack.put_lines("log.json.gz", LINES).await;
+        stack.route_and_load().await;
+        stack.reset("[router.rename]\na = \"z\"\n");
+        send(&stack, &replace_of(&stack, "log.json.gz", "first", 1).await).await;
+        stack.route().await;
+        // All that it came to is the seal.
+        let seal = highest(&stack).await;
+        let keys = &stack.settings.keys;
+        let index =
+            [keys.hour_index(seal.source.time, &seal.source_id, 1), keys.day_index(seal.sealed_at, &seal.source_id, 1)];
+        for key in &index {
+            stack.clients.s3.delete_object().bucket("routed-logs").key(key).send().await.expect("deleted");
+        }
+        assert!(!stack.drain("routed-parts-backfill").await.is_empty());
+        replaced(&stack, "log.json.gz", asks, 1).await;
+        for key in &index {
+            assert!(common::objects::exists(&stack.clients.s3, "routed-logs", key).await.expect("asked"), "{asks}");
+        }
+        let now = counts(&[("a", 0), ("b", 2), ("c", 1), ("d", 1), ("e", 1), ("z", 2)]);
+        assert_eq!((stack.table_counts().await, stack.seals().await.len()), (now, 2), "{asks}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_request_of_an_earlier_generation_never_loads_after_a_later_one() {
     let mut stack = Stack::start().await;
     stack.put_lines("log.json.gz", LINES).await;

@@ -6,7 +6,8 @@ use crate::vouched::Vouched;
 use common::clients::Clients;
 use common::objects;
 use common::route_request::RouteRequest;
-use common::swept::{Mark, OpenHour};
+use common::seal::Seal;
+use common::swept::{Mark, OpenHour, Unsealed};
 use router::{Asked, Report, SweepOptions, Swept};
 use serde_json::json;
 use std::time::Duration;
@@ -218,7 +219,83 @@ async fn a_router_that_is_merely_behind_costs_no_tries() {
     })
     .await;
     assert_eq!(open_hour(&stack, now - 5 * HOUR).await.unsealed[0].tries, 1);
-    assert_eq!(asked_for(&stack, "raw-objects").await, ["lost-lately"]);
+    // Somebody has taken them, and is at it.
+    for queue in ["raw-objects", "raw-objects-backfill"] {
+        let url = stack.queue_url(queue).await;
+        let receive = stack.clients.sqs.receive_message().queue_url(url).visibility_timeout(600);
+        assert_eq!(receive.send().await.expect("received").messages().len(), 1, "{queue}");
+    }
+    let report = sweep(&stack).await;
+    assert_eq!((report.asked, report.left), (Asked::default(), 2));
+}
+
+async fn delete(stack: &Stack, key: &str) {
+    stack.clients.s3.delete_object().bucket("routed-logs").key(key).send().await.expect("deleted");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_given_up_and_is_sealed_under_another_hour_is_remembered_no_more() {
+    let stack = Stack::with(NO_LAG).await;
+    let mut vouched = Vouched::new(&stack);
+    let now = OffsetDateTime::now_utc();
+    vouched.put("k", now - 100 * HOUR, &["a"]).await;
+    stack.route().await;
+    let seal = stack.seals().await.pop().expect("sealed");
+    drop_notifications(&stack, "k").await;
+    // Put once more, and an hour that is not listed any more remembers it.
+    let at = now - 60 * HOUR;
+    vouched.put("k", at, &["a"]).await;
+    let given_up = Unsealed {
+        key: seal.source.key.clone(),
+        etag: seal.source.etag.clone(),
+        bytes: seal.source.bytes,
+        time: at,
+        tries: 3,
+        last_try_at: Some(now - DAY),
+        given_up: true,
+    };
+    let open = OpenHour { version: 1, listed_at: at, unsealed: vec![given_up] };
+    put(&stack, &stack.settings.keys.open_hour(at), open.to_json()).await;
+    let counted = Mark { version: 1, listed_at: at, objects: 1, unsealed: 1 };
+    put(&stack, &stack.settings.keys.swept_mark(at), counted.to_json()).await;
+    swept_fully(&stack, &[at]).await;
+    let report = sweep(&stack).await;
+    assert_eq!((report.full, report.listed, report.unsealed, report.lost), (false, 1, 0, 0), "{report:?}");
+    assert!(report.given_up.is_empty() && open_hour(&stack, at).await.unsealed.is_empty());
+    assert_eq!(mark(&stack, at).await.map(|mark| mark.unsealed), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_notification_that_comes_after_a_sweep_got_its_object_sealed_makes_no_work() {
+    let stack = Stack::with(NO_LAG).await;
+    stack.put_lines("k", [r#"{"event":"a"}"#]).await;
+    let notification = stack.drain("raw-objects").await.pop().expect("a notification");
+    let mut late: serde_json::Value = serde_json::from_str(&notification).expect("JSON");
+    late["Records"][0]["eventTime"] = common::timestamp::format(OffsetDateTime::now_utc() - HOUR).into();
+    for body in [notification, late.to_string()] {
+        stack.send("raw-objects", &body).await;
+        stack.route().await;
+    }
+    assert_eq!(stack.messages("routed-parts").await, 1, "announced once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_ends_by_itself_gives_its_claim_on_the_sweep_back() {
+    let stack = Stack::with(NO_LAG).await;
+    let held = Held::requests(&stack.endpoint(), &["GET /raw-logs"]).await;
+    let (settings, slow) = (stack.settings.clone(), Clients::for_endpoint(&held.endpoint).await);
+    let running =
+        tokio::spawn(async move { router::run(&settings, &slow, Some(IDLE), CancellationToken::new()).await });
+    let key = stack.settings.keys.router_sweep_claim();
+    let claimed = || async { objects::exists(&stack.clients.s3, "routed-logs", &key).await.expect("asked") };
+    eventually("the claim", claimed).await;
+    let url = stack.queue_url("raw-objects").await;
+    stack.clients.sqs.delete_queue().queue_url(url).send().await.expect("deleted");
+    running.await.expect("no panic").expect_err("its queue is gone");
+    let claim = objects::get(&stack.clients.s3, "routed-logs", &key).await.expect("there");
+    let claim: serde_json::Value = serde_json::from_slice(&claim).expect("JSON");
+    assert_eq!(claim["state"], "given_up");
+    held.release();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -351,13 +428,23 @@ async fn contents_put_again_and_a_lost_index_are_told_apart() {
     vouched.put("again", now - 6 * HOUR, &["a"]).await;
     let seals = stack.seals().await;
     let seal = seals.iter().find(|seal| seal.source.key == "k").expect("sealed");
-    let index = stack.settings.keys.hour_index(seal.source.time, &seal.source_id, 0);
-    stack.clients.s3.delete_object().bucket("routed-logs").key(&index).send().await.expect("deleted");
+    let index_of = |seal: &Seal| stack.settings.keys.hour_index(seal.source.time, &seal.source_id, 0);
+    let index = index_of(seal);
+    delete(&stack, &index).await;
     let report = sweep(&stack).await;
     assert_eq!((report.unsealed, report.asked.total()), (1, 1), "the contents put again are sealed");
     assert_eq!(mark(&stack, now - 6 * HOUR).await.map(|mark| mark.unsealed), Some(0));
     stack.route().await;
-    assert!(objects::exists(&stack.clients.s3, "routed-logs", &index).await.expect("asked"));
+    let exists = async |key: &str| objects::exists(&stack.clients.s3, "routed-logs", key).await.expect("asked");
+    assert!(exists(&index).await);
+    assert_eq!(sweep(&stack).await.unsealed, 0);
+
+    // Put again, and its first hour does not show it: found by the hour that it has now.
+    let again = seals.iter().find(|seal| seal.source.key == "again").expect("sealed");
+    delete(&stack, &index_of(again)).await;
+    assert_eq!(sweep(&stack).await.asked.total(), 1);
+    stack.route().await;
+    assert!(exists(&index_of(again)).await);
     assert_eq!(sweep(&stack).await.unsealed, 0);
 }
 

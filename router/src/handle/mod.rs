@@ -38,6 +38,7 @@ pub(crate) struct Router {
     sealer: Sealer,
     raw_bucket: String,
     raw_prefix: String,
+    raw_lag: Duration,
     overwrite: Overwrite,
     routed_bucket: String,
     quarantine_bucket: String,
@@ -141,6 +142,7 @@ impl Router {
             sealer,
             raw_bucket: settings.raw.bucket.clone(),
             raw_prefix: settings.raw.prefix.clone(),
+            raw_lag: settings.sweep.raw_lag,
             overwrite: settings.raw.overwrite,
             routed_bucket: settings.routed.bucket.clone(),
             quarantine_bucket: settings.quarantine_bucket.clone(),
@@ -177,6 +179,14 @@ impl Router {
         {
             return Ok(Begun::Over(outcome));
         }
+        // A sweep may have got what is told of so late sealed meanwhile.
+        let is_late = object.at.is_some_and(|at| OffsetDateTime::now_utc() - at >= self.raw_lag);
+        if is_late
+            && !asked.redelivered
+            && let Some(seal) = self.sealed(object).await?
+        {
+            return self.see_to(&seal, None, asked).await.map(Begun::Over);
+        }
         if self.overwrite == Overwrite::Ignore
             && let Some(outcome) = self.claimed(object, asked.lane).await?
         {
@@ -186,7 +196,7 @@ impl Router {
     }
 
     async fn fetch_and_wait(&self, object: &CreatedObject, next: Next, lane: Lane) -> Result<Begun, HandleError> {
-        let CreatedObject { bucket, key, etag, version_id } = object;
+        let CreatedObject { bucket, key, etag, version_id, .. } = object;
         let mut fetched = match fetch(&self.s3, bucket, key, etag.as_deref(), version_id.as_deref()).await {
             Ok(fetched) => fetched,
             Err(source @ FetchError::Aws(_)) => {

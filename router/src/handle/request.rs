@@ -3,6 +3,7 @@
 
 use super::{Asked, Begun, HandleError, Next, Outcome, Router};
 use crate::notification::CreatedObject;
+use common::event_name::EventName;
 use common::load_request::Lane;
 use common::route_request::{Replace, RouteRequest};
 use common::seal::Seal;
@@ -63,11 +64,14 @@ impl Router {
         let highest = self.sealer.highest(&source_id).await.map_err(failed)?;
         let generation = match step(request.replace.as_ref(), highest.as_ref()) {
             Step::Route(generation) => generation,
-            Step::Done(seal) => return self.see_to(seal, request, asked).await.map(Begun::Over),
+            Step::Done(seal) => return self.see_to(seal, request.events.as_deref(), asked).await.map(Begun::Over),
             Step::Taken(replace, seal) => {
                 return match self.lost(replace, seal).await.map_err(failed)? {
-                    Some(lost) => Ok(Begun::Over(Outcome::LostClaim(lost))),
-                    None => self.see_to(seal, request, asked).await.map(Begun::Over),
+                    Some(lost) => {
+                        self.sealer.make_known(seal, asked.lane).await.map_err(failed)?;
+                        Ok(Begun::Over(Outcome::LostClaim(lost)))
+                    }
+                    None => self.see_to(seal, request.events.as_deref(), asked).await.map(Begun::Over),
                 };
             }
             Step::Gap(generation) => {
@@ -88,13 +92,18 @@ impl Router {
 
     /// Makes sure of what follows a seal. Announces only what may not have been: a second operator's requests cost next
     /// to nothing.
-    async fn see_to(&self, seal: &Seal, request: &RouteRequest, asked: Asked<'_>) -> Result<Outcome, HandleError> {
+    pub(super) async fn see_to(
+        &self,
+        seal: &Seal,
+        only: Option<&[EventName]>,
+        asked: Asked<'_>,
+    ) -> Result<Outcome, HandleError> {
         let failed = |source| HandleError::Seal { uri: seal.source.uri(), source };
         let was_missing = self.sealer.index(seal).await.map_err(failed)?;
         if !was_missing && !asked.redelivered {
             return Ok(Outcome::Sealed);
         }
-        self.sealer.announce_only(seal, asked.lane, request.events.as_deref()).await.map_err(failed)?;
+        self.sealer.announce_only(seal, asked.lane, only).await.map_err(failed)?;
         tracing::info!(
             source.key = seal.source.key,
             generation = seal.generation,

@@ -50,6 +50,7 @@ impl Router {
         if let Some(replace) = &next.replace
             && let Some(lost) = self.lost(replace, &seal).await.map_err(failed)?
         {
+            self.sealer.make_known(&seal, lane).await.map_err(failed)?;
             return Ok(Sealed::OtherReplace(lost));
         }
         let announced = self.sealer.announce(&seal, lane, next.announced.as_deref());
@@ -90,16 +91,21 @@ impl Router {
         Ok(Some(Outcome::Announced))
     }
 
+    /// The highest seal of the contents that the notification names, if it names them and there is one.
+    pub(super) async fn sealed(&self, object: &CreatedObject) -> Result<Option<Seal>, HandleError> {
+        let Some(etag) = &object.etag else { return Ok(None) };
+        let failed = |source| HandleError::Seal { uri: object.uri(), source };
+        self.sealer.highest(&SourceId::new(&object.bucket, &object.key, etag)).await.map_err(failed)
+    }
+
     /// Announces the highest seal of the contents that the notification names, if there is one.
     pub(super) async fn announce_again(
         &self,
         object: &CreatedObject,
         lane: Lane,
     ) -> Result<Option<Outcome>, HandleError> {
-        let Some(etag) = &object.etag else { return Ok(None) };
         let failed = |source| HandleError::Seal { uri: object.uri(), source };
-        let source_id = SourceId::new(&object.bucket, &object.key, etag);
-        let Some(seal) = self.sealer.highest(&source_id).await.map_err(failed)? else { return Ok(None) };
+        let Some(seal) = self.sealed(object).await? else { return Ok(None) };
         self.sealer.announce(&seal, lane, None).await.map_err(failed)?;
         tracing::info!(
             source.key = object.key,

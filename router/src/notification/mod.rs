@@ -6,6 +6,7 @@ use common::route_request::{RouteRequest, RouteRequestError};
 use common::telemetry::chain;
 use percent_encoding::percent_decode;
 use serde_json::Value;
+use time::OffsetDateTime;
 
 /// What a message asks for.
 #[derive(Debug, PartialEq, Eq)]
@@ -33,6 +34,8 @@ pub struct CreatedObject {
     pub etag: Option<String>,
     /// Its version, in a versioned bucket.
     pub version_id: Option<String>,
+    /// When S3 was done with it, where that is said.
+    pub at: Option<OffsetDateTime>,
 }
 
 impl CreatedObject {
@@ -40,7 +43,7 @@ impl CreatedObject {
     pub(crate) fn of_request(request: &RouteRequest) -> Self {
         let RouteRequest { bucket, key, etag, version_id, .. } = request;
         let (bucket, key, etag) = (bucket.clone(), key.clone(), Some(etag.clone()));
-        Self { bucket, key, etag, version_id: version_id.clone() }
+        Self { bucket, key, etag, version_id: version_id.clone(), at: None }
     }
 
     /// For people.
@@ -75,7 +78,7 @@ fn of_value(value: &Value) -> Notification {
     }
     if let ("aws.s3", Some(what)) = (value["source"].as_str().unwrap_or_default(), value["detail-type"].as_str()) {
         return match what {
-            "Object Created" => created(&[&value["detail"]], event_bridge_object),
+            "Object Created" => created(&[value], event_bridge_object),
             _ if what.starts_with("Object ") => Notification::Ignored("an EventBridge event that creates no object"),
             // CloudTrail's calls, for one: they may create objects, but do not say so as notifications do.
             _ => Notification::Unknown(format!("the EventBridge event {what:?} is no notification of S3")),
@@ -97,7 +100,7 @@ fn of_value(value: &Value) -> Notification {
     let is_created = |r: &&Value| {
         r["eventName"].as_str().is_some_and(|name| name.trim_start_matches("s3:").starts_with("ObjectCreated:"))
     };
-    let found: Vec<&Value> = records.iter().filter(is_created).map(|r| &r["s3"]).collect();
+    let found: Vec<&Value> = records.iter().filter(is_created).collect();
     match found.is_empty() {
         true => Notification::Ignored("a notification that creates no object"),
         false => created(&found, s3_object),
@@ -116,26 +119,33 @@ fn created(values: &[&Value], read: fn(&Value) -> Option<CreatedObject>) -> Noti
     }
 }
 
-fn s3_object(s3: &Value) -> Option<CreatedObject> {
-    let object = &s3["object"];
+fn s3_object(record: &Value) -> Option<CreatedObject> {
+    let (s3, object) = (&record["s3"], &record["s3"]["object"]);
     Some(CreatedObject {
         bucket: s3["bucket"]["name"].as_str()?.to_owned(),
         // Form-encoded: `+` is a space, then %XX. Decoded here and nowhere else.
         key: percent_decode(object["key"].as_str()?.replace('+', " ").as_bytes()).decode_utf8().ok()?.into_owned(),
         etag: object["eTag"].as_str().map(unquoted),
         version_id: object["versionId"].as_str().map(str::to_owned),
+        at: time_of(&record["eventTime"]),
     })
 }
 
-fn event_bridge_object(detail: &Value) -> Option<CreatedObject> {
-    let object = &detail["object"];
+fn event_bridge_object(event: &Value) -> Option<CreatedObject> {
+    let (detail, object) = (&event["detail"], &event["detail"]["object"]);
     Some(CreatedObject {
         bucket: detail["bucket"]["name"].as_str()?.to_owned(),
         // EventBridge does not encode keys.
         key: object["key"].as_str()?.to_owned(),
         etag: object["etag"].as_str().map(unquoted),
         version_id: object["version-id"].as_str().map(str::to_owned),
+        at: time_of(&event["time"]),
     })
+}
+
+/// Nothing but work hangs on it: one that nobody can read is none.
+fn time_of(value: &Value) -> Option<OffsetDateTime> {
+    common::timestamp::parse(value.as_str()?).ok()
 }
 
 fn unquoted(etag: &str) -> String {

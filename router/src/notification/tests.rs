@@ -75,11 +75,13 @@ fn events_that_create_no_object_are_ignored() {
 fn the_contents_and_version_that_a_notification_names_are_kept() {
     let mut record = s3_record("ObjectCreated:Put", "a");
     record["s3"]["object"]["versionId"] = "v1".into();
+    record["eventTime"] = "1970-01-01T00:00:01.500Z".into();
     record["s3"]["object"]["eTag"] = "\"abc\"".into();
     let plain = json!({"Records": [record, s3_record("ObjectCreated:Put", "b")]});
     let Notification::Created(objects) = parse(&plain.to_string()) else { panic!("created") };
     let named: Vec<_> = objects.iter().map(|o| (o.etag.as_deref(), o.version_id.as_deref())).collect();
     assert_eq!(named, [(Some("abc"), Some("v1")), (Some("abc"), None)]);
+    assert_eq!(objects[0].at, Some(time::macros::datetime!(1970-01-01 00:00:01.5 UTC)));
 }
 
 #[test]
@@ -88,7 +90,7 @@ fn sns_and_event_bridge_carry_the_same_news() {
     let wrapped = json!({"Type": "Notification", "TopicArn": "arn:aws:sns:x", "Message": direct.to_string()});
     assert_eq!(keys(&wrapped), ["a b"]);
     let bridge = json!({
-        "version": "0", "source": "aws.s3", "detail-type": "Object Created",
+        "version": "0", "source": "aws.s3", "detail-type": "Object Created", "time": "2021-11-12T00:00:00Z",
         "detail": {"bucket": {"name": "raw"}, "object": {"key": "a+b", "size": 1, "etag": "abc", "version-id": "v"}}
     });
     let expected = CreatedObject {
@@ -96,6 +98,7 @@ fn sns_and_event_bridge_carry_the_same_news() {
         key: "a+b".into(),
         etag: Some("abc".into()),
         version_id: Some("v".into()),
+        at: Some(time::macros::datetime!(2021-11-12 00:00 UTC)),
     };
     assert_eq!(parse(&bridge.to_string()), Notification::Created(vec![expected]));
 }

@@ -121,6 +121,15 @@ impl Sealer {
         self.announce_only(seal, lane, only).await
     }
 
+    /// Makes sure that others find a seal that is not ours: who wrote it may have died, and nobody may ever ask for its
+    /// source again. Announces it where that was missing.
+    pub(crate) async fn make_known(&self, seal: &Seal, lane: Lane) -> Result<(), SealingError> {
+        if self.index(seal).await? {
+            self.announce_only(seal, lane, None).await?;
+        }
+        Ok(())
+    }
+
     /// Writes the index objects; tells whether one was missing.
     pub(crate) async fn index(&self, seal: &Seal) -> Result<bool, SealingError> {
         let hour = self.keys.hour_index(seal.source.time, &seal.source_id, seal.generation);
