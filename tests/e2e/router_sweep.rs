@@ -210,6 +210,8 @@ async fn a_router_that_is_merely_behind_costs_no_tries() {
     vouched.put("lost", now - 5 * HOUR, &["a"]).await;
     vouched.put("lost-lately", now - HOUR / 2, &["a"]).await;
     vouched.put("lost-just-now", now, &["a"]).await;
+    // S3's test event waits as well.
+    take(&stack, "raw-objects").await;
     assert_eq!(sweep(&stack).await.asked, Asked { live: 1, backfill: 1 });
     // Nobody takes them.
     eventually("that they are due again", || async {
