@@ -228,6 +228,16 @@ impl KeyLayout {
         format!("{}sweep/loader.json", self.seals)
     }
 
+    /// Says that the loader's sweep is to look at a day of sealing again, or at all of them.
+    pub fn sweep_again(&self, day: Option<Date>) -> String {
+        format!("{}{}", self.sweep_again_root(), day.map_or_else(|| "all".to_owned(), date_text))
+    }
+
+    /// Where that is said.
+    pub fn sweep_again_root(&self) -> String {
+        format!("{}sweep/again/", self.seals)
+    }
+
     /// The loader's own objects (`kind`: `manifest` or `jsonpaths`), named by their content's hash.
     pub fn load_object(&self, kind: &str, event: &EventName, hash: &str) -> String {
         format!("{}_load/{kind}/{event}/{hash}.json", self.routed)

@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 pub(crate) const COMPLETE_VIEW: &str = "complete_now";
 
 /// How far sweeps came: whatever lies under `prefix` (below `seals.prefix`) and is older than `settled_before` needs no
-/// more looking at. Rows are only added, and the latest time of a prefix counts.
+/// more looking at. Rows are only added, and the latest time of a prefix counts; [`crate::sweep::look_again`] may speak against it.
 pub(crate) const SWEEPS: (&str, &str) = (
     "sweeps",
     "\"prefix\" VARCHAR(64) NOT NULL, \"settled_before\" TIMESTAMP NOT NULL, \"swept_at\" TIMESTAMP DEFAULT SYSDATE",

@@ -271,7 +271,7 @@ fn event(row: &Row, at: usize) -> Result<EventName, WarehouseError> {
 }
 
 /// A TIMESTAMP as the Data API gives it: `2025-06-01 09:00:00`, with a fraction if there is one.
-pub(super) fn time_of(row: &Row, at: usize) -> Result<OffsetDateTime, WarehouseError> {
+pub(crate) fn time_of(row: &Row, at: usize) -> Result<OffsetDateTime, WarehouseError> {
     let text = required(row, at)?;
     timestamp::parse(&format!("{}Z", text.replacen(' ', "T", 1)))
         .map_err(|_| WarehouseError::Unexpected { found: text.to_owned(), expected: "a timestamp" })

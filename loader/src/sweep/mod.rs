@@ -8,6 +8,7 @@
 //! Memory: [`reading::READS`] seals in hand, [`owed::PAIRS_MAX`] pairs of source and event (exceeded by at most one
 //! seal), a page of a listing, and the source ids of one hour.
 
+mod again;
 mod announce;
 mod days;
 mod hours;
@@ -17,7 +18,9 @@ mod report;
 mod round;
 pub(crate) mod schedule;
 
+pub(crate) use again::{Days, look_again};
 pub(crate) use announce::of_seal;
+pub(crate) use hours::time_of;
 pub(crate) use owed::{Ledgers, Loaded};
 pub use report::{Owed, Report};
 
@@ -91,7 +94,7 @@ pub(crate) struct Sweeper {
     window: Duration,
     lag: Duration,
     pub(crate) stopped: StoppedEvents,
-    /// As last read and written here. Grows only, so an old one costs some reading and no row.
+    /// As last read and written here. Grows but for what is to be looked at again, so an old one costs some reading and no row.
     settled: Option<Settled>,
     /// Whether hours were incomplete when they were last looked at.
     hours_wait: bool,
@@ -164,6 +167,7 @@ impl Sweeper {
             Some(settled) => settled,
             None => self.read_settled().await?,
         };
+        again::take_back(&self.store, &mut settled).await?;
         let swept = Round::new(self, mode, progress).run(&mut settled).await;
         self.settled = Some(settled);
         let (report, hours_wait) = swept?;
