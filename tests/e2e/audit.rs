@@ -3,10 +3,11 @@
 use crate::stack::Stack;
 use common::event_name::EventName;
 use common::timestamp;
-use loader::{Ask, Audited, Difference, Kind, Told, audit, rebuild_ledger, repair};
+use loader::{Ask, Audited, Difference, Kind, Swept, Told, audit, rebuild_ledger, repair};
 use std::io::Write;
 use std::time::Duration;
 use time::OffsetDateTime;
+use tokio_util::sync::CancellationToken;
 
 /// What is sealed is taken to be on its way only while a message is.
 const NO_LAG: &str = "stopped_retry = \"1s\"\n[sweep]\nlag = \"0s\"";
@@ -264,10 +265,21 @@ async fn a_lost_ledger_stops_its_table_until_it_is_made_anew_and_nothing_is_doub
         assert!(error.contains("--rebuild-ledger"), "{error}");
 
         let rebuilt = rebuild_ledger(&stack.settings, &stack.clients, None).await.expect("made anew");
-        let partly = u64::from(lost.contains(&"ledger_a"));
-        let expected = if partly == 1 { (2, 1) } else { (0, 0) };
+        let partly = lost.contains(&"ledger_a");
+        let expected = if partly { (3, 0) } else { (0, 0) };
         assert_eq!((rebuilt.len(), rebuilt[0].adopted, rebuilt[0].announced), (1, expected.0, expected.1), "{lost:?}");
+        assert_eq!(
+            stack.number("SELECT COUNT(*) FROM events.a").await,
+            if partly { 8 } else { 9 },
+            "no row is removed"
+        );
         stack.load().await.expect("loaded");
+        if partly {
+            let found = audited(&stack).await;
+            assert_eq!((only(&found).kind, only(&found).rows), (Kind::RowsMissing, 1));
+            mend(&stack, &found).await;
+            stack.route_and_load().await;
+        }
         assert_eq!(assert_clean(&stack).await.balance.tables.loaded, 19);
         stack.assert_no_doubles().await;
         assert!(rebuild_ledger(&stack.settings, &stack.clients, None).await.expect("asked").is_empty(), "all is well");
@@ -352,12 +364,134 @@ async fn rows_that_people_removed_and_said_so_are_explained_and_stay_removed() {
     let found = audited(&stack).await;
     assert_eq!((only(&found).kind, only(&found).rows), (Kind::RowsMissing, 1));
 
+    // Routed again it would bring back what people removed.
+    let repaired = mend(&stack, &found).await;
+    assert_eq!((repaired.replaced, repaired.left, repaired.told.len()), (0, 1, 1));
+    assert!(repaired.told[0].contains("people removed rows of a "), "{}", repaired.told[0]);
+
     // A ledger that is made anew does not bring them back.
     stack.query("DROP TABLE log_router.ledger_a").await;
     let rebuilt = rebuild_ledger(&stack.settings, &stack.clients, None).await.expect("made anew");
     assert_eq!((rebuilt[0].adopted, rebuilt[0].announced), (3, 0));
     stack.load().await.expect("nothing to load");
     assert_eq!(stack.number("SELECT COUNT(*) FROM events.a WHERE n < 3").await, 0);
+    assert_eq!(only(&audited(&stack).await).kind, Kind::RowsMissing, "what nobody told of is still told");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replace_that_was_owed_when_the_ledger_was_lost_is_loaded_by_the_one_made_anew() {
+    let stack = loaded().await;
+    let source = a_source(&stack).await;
+    stack.query(&format!("DELETE FROM events.a WHERE _source = '{source}' AND _line = 1")).await;
+    let found = audited(&stack).await;
+    mend(&stack, &found).await;
+    stack.route().await;
+    stack.drain("routed-parts").await;
+    stack.query("DROP TABLE log_router.ledger_a").await;
+    let rebuilt = rebuild_ledger(&stack.settings, &stack.clients, None).await.expect("made anew");
+    assert_eq!((rebuilt[0].adopted, rebuilt[0].announced), (3, 1));
+    let of_source = format!("FROM log_router.ledger_a WHERE source_id = '{source}'");
+    assert_eq!(stack.number(&format!("SELECT MAX(generation) {of_source}")).await, 0);
+    assert_eq!(stack.number("SELECT COUNT(*) FROM events.a").await, 8, "the rows before stay until the new ones come");
+    stack.load().await.expect("loaded");
+    // The loader's sweep saw to the other event.
+    assert_eq!(assert_clean(&stack).await.balance.tables.loaded, 18);
+    stack.assert_no_doubles().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_announced_of_a_settled_day_is_found_by_the_sweep_if_its_table_is_stopped() {
+    let stack = loaded().await;
+    let source = a_source(&stack).await;
+    for what in ["log_router.ledger_a WHERE source_id", "events.a WHERE _source"] {
+        stack.query(&format!("DELETE FROM {what} = '{source}'")).await;
+    }
+    // As if sweeps had been done with all days long ago.
+    stack
+        .query(
+            "INSERT INTO log_router.sweeps (prefix, settled_before) SELECT 'day/' || TO_CHAR(SYSDATE, 'YYYY/MM/DD') || '/', SYSDATE",
+        )
+        .await;
+    let found = audited(&stack).await;
+    assert_eq!(only(&found).kind, Kind::NotLoaded);
+    let sweep = || async {
+        match loader::sweep(&stack.settings, &stack.clients, false, &CancellationToken::new()).await.expect("swept") {
+            Swept::Done(report) => report.events.values().map(|owed| owed.announced).sum::<u64>(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(sweep().await, 0, "the day is settled");
+    assert_eq!(mend(&stack, &found).await.announced, 1);
+    // As a stopped table does with what would wait long.
+    assert_eq!(stack.drain("routed-parts").await.len(), 1);
+    assert_eq!(sweep().await, 1);
+    stack.load().await.expect("loaded");
+    assert_clean(&stack).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_was_dropped_holds_up_no_repair() {
+    let stack = loaded().await;
+    stack.query("DROP TABLE events.a").await;
+    stack.query("DELETE FROM events.b WHERE _source = (SELECT MIN(_source) FROM events.b)").await;
+    let found = audited(&stack).await;
+    assert_eq!((found.differences.len(), found.balance.tables.missing), (4, 12), "{:#?}", found.differences);
+    let repaired = mend(&stack, &found).await;
+    assert_eq!((repaired.replaced, repaired.left), (3, 0), "{:?}", repaired.told);
+    stack.route_and_load().await;
+    assert_eq!(assert_clean(&stack).await.balance.tables.loaded, 18);
+    stack.assert_no_doubles().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn old_rows_are_removed_only_where_the_younger_ones_are_all_that_was_loaded() {
+    let stack = loaded().await;
+    let source = a_source(&stack).await;
+    // Of three lines one is there as it was loaded, and another as something older than the ledger.
+    stack.query(&format!("DELETE FROM events.a WHERE _source = '{source}' AND _line <> 1")).await;
+    stack
+        .query(&format!(
+            "INSERT INTO events.a (_source, _line, _loaded_at) VALUES ('{source}', 3, DATEADD(day, -9, SYSDATE))"
+        ))
+        .await;
+    let found = audited(&stack).await;
+    assert_eq!((only(&found).kind, only(&found).rows), (Kind::RowsMissing, 1));
+    mend(&stack, &found).await;
+    assert_eq!(stack.number("SELECT COUNT(*) FROM events.a").await, 8, "no line is lost before the new rows are there");
+    stack.route_and_load().await;
+    let found = audited(&stack).await;
+    assert_eq!((only(&found).kind, only(&found).rows), (Kind::RowsDoubled, 1));
+    mend(&stack, &found).await;
+    stack.route_and_load().await;
+    assert_eq!(assert_clean(&stack).await.balance.tables.loaded, 18);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_ledger_is_made_anew_without_every_seal_and_what_keeps_its_table_stopped_is_named() {
+    let stack = loaded().await;
+    let source = a_source(&stack).await;
+    stack.query("DROP TABLE log_router.ledger_a").await;
+    let key = format!("{}id/{source}.g0.json", stack.settings.keys.seals);
+    let seal = common::objects::get(&stack.clients.s3, "routed-logs", &key).await.expect("a seal");
+    let put = |bytes: Vec<u8>| stack.clients.s3.put_object().bucket("routed-logs").key(&key).body(bytes.into()).send();
+    put(b"{}".to_vec()).await.expect("stored");
+    let error =
+        rebuild_ledger(&stack.settings, &stack.clients, None).await.expect_err("nobody knows what the rows are");
+    assert!(error.to_string().contains(&source), "{error}");
+    put(seal.to_vec()).await.expect("stored");
+
+    let foreign = "f".repeat(32);
+    stack
+        .query(&format!(
+            "INSERT INTO events.a (_source, _line, _loaded_at) VALUES ('{foreign}', 1, DATEADD(hour, 1, SYSDATE))"
+        ))
+        .await;
+    let rebuilt = rebuild_ledger(&stack.settings, &stack.clients, None).await.expect("made anew");
+    assert_eq!((rebuilt[0].adopted, rebuilt[0].foreign), (3, 1));
+    let delete = rebuilt[0].stopped_by.clone().expect("it stays stopped");
+    assert!(delete.contains(&foreign), "{delete}");
+    stack.query(&delete).await;
+    assert_clean(&stack).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

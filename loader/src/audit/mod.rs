@@ -8,6 +8,8 @@
 //! Memory: the seals of an hour reduced to counts and, beyond that, [`walk::PAIRS_MAX`] pairs of source and event; what the warehouse
 //! says of them; and [`KEPT_MAX`] differences.
 
+mod adopt;
+mod clear;
 mod counts;
 pub(crate) mod difference;
 mod judge;
@@ -17,6 +19,7 @@ mod rejected;
 mod repair;
 mod seals;
 mod second;
+mod staged;
 mod strays;
 mod tally;
 mod walk;
@@ -36,6 +39,7 @@ use common::queue::{LaneQueues, QueueError};
 use common::replace::ReplaceError;
 use common::seals::SealReadError;
 use common::settings::Settings;
+use common::source::SourceId;
 use counts::Tables;
 use seals::Store;
 use std::collections::{BTreeMap, BTreeSet};
@@ -115,6 +119,17 @@ pub enum AuditError {
     /// A seal that must be read.
     #[error(transparent)]
     Seal(#[from] SealReadError),
+    /// A seal without which nobody can tell what the rows of its source are.
+    #[error(
+        "the seal of source {source_id}, which has rows in the table, cannot be used, so its ledger is not made anew \
+         ({why}): upgrade the loader, or see the runbook: A seal cannot be used"
+    )]
+    UnusableSeal {
+        /// Whose.
+        source_id: SourceId,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The raw queue, which a repair writes to.
     #[error(transparent)]
     Queue(#[from] QueueError),

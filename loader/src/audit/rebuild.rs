@@ -1,24 +1,23 @@
 //! `--rebuild-ledger`: gate and ledger of a table are made anew from what the seals say and what is in the table.
 //!
-//! Always of the whole table, whatever range is audited: a ledger of a part would have the rest loaded twice. A source whose
-//! rows are those of its seal gets its ledger row. One that is there in part loses its rows and is announced: it loads anew.
-//! One of which people removed rows keeps what is left. Rows of sources that no seal names are left alone.
+//! Always of the whole table, whatever range is audited: a ledger of a part would have the rest loaded twice. Each source that
+//! has rows gets its ledger row, as its load would have written it; what it lacks the next audit tells, and a repair has it
+//! routed again. No row is ever removed here. Rows of sources that no seal names are left alone.
 
+use super::adopt::There;
 use super::counts::Tables;
-use super::looked::{Found, Looked, highest};
-use super::rejected::quarantined;
 use super::repair::announce;
 use super::seals::Store;
+use super::staged::Seals;
 use super::{AuditError, store};
 use crate::batch::new_name;
-use crate::sql::rebuild::{self as sql, StagedRow};
+use crate::sql::rebuild as sql;
 use crate::sql::{BATCH_MAX_ENTRIES, audit, load};
 use crate::start;
+use crate::sweep::{Days, look_again, time_of};
 use crate::warehouse::{Row, WarehouseError, number, required};
 use common::clients::Clients;
 use common::event_name::EventName;
-use common::load_request::Lane;
-use common::seals;
 use common::settings::Settings;
 use common::source::SourceId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,9 +30,6 @@ const SOURCES_MAX: usize = 10_000;
 /// Nothing is loaded into the table meanwhile, so it may take long.
 const TIMEOUT: Duration = Duration::from_secs(2 * 3600);
 
-/// More is too much for the live lane.
-const LIVE_MAX: usize = 1_000;
-
 /// What making a ledger anew came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rebuilt {
@@ -41,10 +37,12 @@ pub struct Rebuilt {
     pub event: String,
     /// Sources that have their ledger row again.
     pub adopted: u64,
-    /// Sources that were there in part: their rows are removed, and they are announced.
+    /// Of them, those that are in it with an earlier generation than the seal's, which is announced.
     pub announced: u64,
     /// Sources that no seal names: their rows are left as they are.
     pub foreign: u64,
+    /// Rows of one of them for which the table stays stopped: the DELETE, for a person to judge.
+    pub stopped_by: Option<String>,
 }
 
 /// Makes the ledger of this event anew; of none: of every table that needs it.
@@ -71,9 +69,8 @@ pub async fn rebuild_ledger(
         let dropped = warehouse.execute("rebuild", &sql::drop_staging(&names, &staging)).await;
         let (mut one, owed) = made?;
         dropped?;
-        let lane = if owed.len() > LIVE_MAX { Lane::Backfill } else { Lane::Live };
         let owed: BTreeMap<_, _> = owed.into_iter().map(|source| (source, BTreeSet::from([event.clone()]))).collect();
-        one.announced = announce(&store, queues.or_live(lane), &owed, lane).await?;
+        one.announced = announce(&store, &queues, &owed).await?;
         rebuilt.push(one);
     }
     Ok(rebuilt)
@@ -109,26 +106,45 @@ impl Table<'_> {
         let Tables { warehouse, names, .. } = self.tables;
         warehouse.execute("rebuild", &sql::create_staging(names, staging)).await?;
         let mut rebuilt = Rebuilt { event: self.event.to_string(), ..Rebuilt::default() };
-        let mut staged = 0;
+        let seals = Seals {
+            store: self.store.clone(),
+            quarantine_bucket: self.settings.quarantine_bucket.clone(),
+            event: self.event.clone(),
+        };
+        let mut owed = Vec::new();
         for begins in self.slices().await? {
             let statement = sql::unknown_sources(names, self.event, self.tables.of(self.event).there, &begins);
             let unknown = warehouse.query("rebuild", &statement).await?;
             for some in unknown.chunks(SOURCES_MAX) {
-                let rows = self.staged(some).await?;
-                rebuilt.foreign += (some.len() - rows.len()) as u64;
-                staged += rows.len() as u64;
+                let staged = seals.staged(there(some)?).await?;
+                rebuilt.foreign += (some.len() - staged.len()) as u64;
+                rebuilt.adopted += staged.len() as u64;
+                owed.extend(staged.iter().filter(|(_, is_owed)| *is_owed).map(|(row, _)| row.source_id.clone()));
+                let rows: Vec<_> = staged.into_iter().map(|(row, _)| row).collect();
                 for statements in sql::stage(names, staging, &rows).chunks(BATCH_MAX_ENTRIES) {
                     warehouse.batch(staging, statements.to_vec()).await?;
                 }
             }
         }
+        if rebuilt.adopted > 0 || !self.tables.of(self.event).there.ledger {
+            // Also of sources without rows nobody knows what was loaded: the sweep asks the new ledger.
+            look_again(&self.store.s3, &self.store.bucket, &self.store.keys, &Days::All).await?;
+        }
         warehouse.batch(staging, self.transaction(staging).await?).await?;
-        let rows = warehouse.query("rebuild", &sql::left_owed(names, self.event, staging)).await?;
-        let owed: Result<Vec<SourceId>, AuditError> = rows.iter().map(|row| Ok(source(row)?)).collect();
-        let owed = owed?;
-        rebuilt.adopted = staged - owed.len() as u64;
+        rebuilt.stopped_by = self.stopped_by().await?;
         tracing::info!(event = rebuilt.event, adopted = rebuilt.adopted, owed = owed.len(), "made a ledger anew");
         Ok((rebuilt, owed))
+    }
+
+    /// The DELETE of rows for which the table stays stopped: they are newer than its ledger, and no seal names them.
+    async fn stopped_by(&self) -> Result<Option<String>, WarehouseError> {
+        let Tables { warehouse, names, .. } = self.tables;
+        if !self.tables.of(self.event).there.table {
+            return Ok(None);
+        }
+        let rows = warehouse.query("rebuild", &audit::newer_than_ledger(names, self.event)).await?;
+        let source = rows.first().map(|row| required(row, 0)).transpose()?;
+        Ok(source.map(|source| audit::delete_source(names, self.event, source)))
     }
 
     /// Beginnings of ids, each of so many sources that they fit memory.
@@ -150,64 +166,6 @@ impl Table<'_> {
         Ok(slices)
     }
 
-    /// What the seals say of these sources.
-    async fn staged(&self, unknown: &[Row]) -> Result<Vec<StagedRow>, AuditError> {
-        let count = |row: &Row, at: usize| match row.get(at) {
-            Some(Some(_)) => number::<u64>(row, at),
-            _ => Ok(0),
-        };
-        let mut counts = BTreeMap::new();
-        for row in unknown {
-            // A text of 32 characters that is no id is a person's.
-            if let Ok(source) = source(row) {
-                counts.insert(source, (count(row, 1)?, count(row, 2)?));
-            }
-        }
-        let wanted = counts.keys().map(|source| (source.clone(), BTreeSet::from([self.event.clone()]))).collect();
-        let found = highest(self.store, &wanted).await?;
-        let mut staged = Vec::new();
-        for (source, (rows, removed)) in counts {
-            let Some(Found::Sealed(looked)) = found.get(&source) else { continue };
-            let Some((since, records, parts)) = looked.events.get(self.event) else { continue };
-            let lacking = records.saturating_sub(rows + removed);
-            let quarantine_key = match lacking {
-                0 => None,
-                _ => {
-                    let keys = &self.settings.keys;
-                    let prefix = keys.rejected_of(self.event, looked.time, &source, *since);
-                    quarantined(self.store, &self.settings.quarantine_bucket, &prefix, lacking).await?
-                }
-            };
-            let rejected = if quarantine_key.is_some() { lacking } else { 0 };
-            staged.push(StagedRow {
-                generation: *since,
-                parts: parts.len(),
-                rows: records - rejected,
-                rejected,
-                quarantine_key,
-                source_time: looked.time,
-                not_before: self.not_before(&source, *since, looked).await?,
-                removed: removed > 0,
-                source_id: source,
-            });
-        }
-        Ok(staged)
-    }
-
-    /// Rows of a generation are younger than its seal; of the first there are none before.
-    async fn not_before(
-        &self,
-        source: &SourceId,
-        since: u32,
-        looked: &Looked,
-    ) -> Result<Option<time::OffsetDateTime>, AuditError> {
-        if since == 0 || since == looked.generation {
-            return Ok((since > 0).then_some(looked.sealed_at));
-        }
-        let key = self.store.keys.seal(source, since);
-        Ok(Some(seals::read(&self.store.s3, &self.store.bucket, &key).await?.sealed_at))
-    }
-
     /// One transaction: the gate first, as in a load, so that no load comes in between.
     async fn transaction(&self, staging: &str) -> Result<Vec<String>, WarehouseError> {
         let (names, event, exists) = (&self.tables.names, self.event, self.tables.of(self.event));
@@ -226,15 +184,24 @@ impl Table<'_> {
             statements.push(load::statement_timeout(TIMEOUT));
         }
         statements.extend(sql::create_missing(names, event, exists.gate, exists.there.ledger));
-        statements.push(sql::adopt(names, event, staging, staging, exists.there.table));
-        if exists.there.table {
-            statements.push(sql::delete_partly_there(names, event, staging));
-        }
+        statements.push(sql::adopt(names, event, staging, staging));
         Ok(statements)
     }
 }
 
-fn source(row: &Row) -> Result<SourceId, WarehouseError> {
-    let text = required(row, 0)?.to_owned();
-    SourceId::try_from(text.clone()).map_err(|_| WarehouseError::Unexpected { found: text, expected: "a source id" })
+/// What is there of these sources.
+fn there(rows: &[Row]) -> Result<BTreeMap<SourceId, There>, WarehouseError> {
+    let is_there = |row: &Row, at: usize| row.get(at).is_some_and(Option::is_some);
+    let count =
+        |row: &Row, at| if is_there(row, at) { number::<i64>(row, at).map(|n| n.max(0).unsigned_abs()) } else { Ok(0) };
+    let time = |row: &Row, at| if is_there(row, at) { time_of(row, at).map(Some) } else { Ok(None) };
+    let mut found = BTreeMap::new();
+    for row in rows {
+        // A text of 32 characters that is no id is a person's.
+        let Ok(source) = SourceId::try_from(required(row, 0)?.to_owned()) else { continue };
+        let (rows, lines, first) = (count(row, 1)?, count(row, 2)?, time(row, 3)?);
+        let (removed, removed_at) = (count(row, 4)?, time(row, 5)?);
+        found.insert(source, There { rows, lines, first, removed, removed_at });
+    }
+    Ok(found)
 }

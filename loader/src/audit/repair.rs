@@ -1,18 +1,18 @@
 //! `--repair`: whatever an audit cannot explain is announced again, routed again, or its ledger made anew; nothing else is
 //! touched. Given again it goes on where it was: what was repaired is not found any more.
 
+use super::clear::{clear, keep_removed};
+use super::counts::Tables;
 use super::rebuild::rebuild_ledger;
 use super::seals::Store;
-use super::{Ask, AuditError, Audited, Difference, Kind, Rebuilt, difference::Mend, store};
-use crate::batch::new_name;
-use crate::sql::{audit as sql, load};
-use crate::sweep::of_seal;
-use crate::upkeep::{self, Opened};
+use super::{Ask, AuditError, Audited, Difference, Kind, Rebuilt, difference::Mend, store, utc_date};
+use crate::sweep::{Days, look_again, of_seal};
+use crate::upkeep;
 use crate::{Selection, start};
 use common::clients::Clients;
 use common::event_name::EventName;
 use common::load_request::Lane;
-use common::queue::{LaneQueues, Queue};
+use common::queue::LaneQueues;
 use common::replace::{self, Place};
 use common::route_request::{Replace, RouteRequest, Why};
 use common::seals;
@@ -20,17 +20,13 @@ use common::settings::Settings;
 use common::source::SourceId;
 use common::timestamp;
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 use time::OffsetDateTime;
 
 /// Seals that are read before what they name is sent.
 const SENT_TOGETHER: usize = 100;
 
-/// Sources of one transaction that removes stray rows.
-const CLEARED_TOGETHER: usize = 30;
-
-/// As for a schema change: whoever waits longer waits for a load.
-const CLEAR_TIMEOUT: Duration = Duration::from_secs(600);
+/// More requests travel on the backfill lane.
+const LIVE_MAX: usize = 1_000;
 
 /// What a repair did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -43,10 +39,12 @@ pub struct Repaired {
     pub rebuilt: Vec<Rebuilt>,
     /// Differences that only a person can mend.
     pub left: u64,
+    /// Of those of them that were not found to be so before: why.
+    pub told: Vec<String>,
 }
 
 /// Which events of which sources.
-type Chosen = BTreeMap<SourceId, BTreeSet<EventName>>;
+pub(super) type Chosen = BTreeMap<SourceId, BTreeSet<EventName>>;
 
 /// Mends what an audit of the same range found.
 pub async fn repair(
@@ -60,24 +58,35 @@ pub async fn repair(
     repaired.left = of(Mend::Person).count() as u64;
     let events: BTreeSet<&EventName> = of(Mend::Rebuild).filter_map(|one| one.event.as_ref()).collect();
     for event in events {
-        repaired.rebuilt.extend(rebuild_ledger(settings, clients, Some(event)).await?);
+        match rebuild_ledger(settings, clients, Some(event)).await {
+            Ok(rebuilt) => repaired.rebuilt.extend(rebuilt),
+            Err(error @ AuditError::UnusableSeal { .. }) => {
+                let of_event = of(Mend::Rebuild).filter(|one| one.event.as_ref() == Some(event));
+                repaired.left += of_event.count() as u64;
+                repaired.told.push(format!("{event}: {error}"));
+            }
+            Err(error) => return Err(error),
+        }
     }
-    let replaced = chosen(of(Mend::Replace));
+    let opened = start::open(settings, clients).await?;
+    let tables = Tables::open(&opened.1, &opened.2).await?;
+    let mut replaced = chosen(of(Mend::Replace));
+    let found = pairs(&replaced);
+    repaired.told.extend(keep_removed(&tables, &mut replaced).await?);
+    repaired.told.extend(clear(&tables, &mut replaced).await?);
+    repaired.left += found - pairs(&replaced);
+    let is_done = found == 0 && audited.balance.tables.replacing == 0;
     let mut announced = chosen(of(Mend::Announce).filter(|one| one.kind == Kind::NotLoaded));
     // Routed again, all of an object is announced.
     announced.retain(|source, _| !replaced.contains_key(source));
-    let opened = start::open(settings, clients).await?;
     let store = store(settings, clients);
     for one in of(Mend::Announce).filter(|one| one.kind == Kind::Failed) {
         let selection = Selection { event: one.event.clone(), source_id: one.source.clone() };
         repaired.announced += upkeep::redrive_in(settings, clients, &opened, &selection).await?.announced;
     }
-    // A person waits for it: as if it had just arrived.
-    repaired.announced += announce(&store, opened.0.live(), &announced, Lane::Live).await?;
-    let doubled = of(Mend::Replace).filter(|one| matches!(one.kind, Kind::RowsDoubled | Kind::RowsMissing));
-    clear(&opened, doubled).await?;
+    repaired.announced += announce(&store, &opened.0, &announced).await?;
     repaired.replaced = route_again(settings, clients, ask, &store, &replaced).await?;
-    if replaced.is_empty() && audited.balance.tables.replacing == 0 {
+    if is_done {
         finish(settings, clients, ask).await?;
     }
     Ok(repaired)
@@ -93,14 +102,28 @@ fn chosen<'d>(differences: impl Iterator<Item = &'d Difference>) -> Chosen {
     chosen
 }
 
-/// Sends the load requests of these events, as the highest seals name them.
-pub(super) async fn announce(store: &Store, queue: &Queue, chosen: &Chosen, lane: Lane) -> Result<u64, AuditError> {
-    let (mut announced, mut bodies) = (0, Vec::new());
+fn pairs(chosen: &Chosen) -> u64 {
+    chosen.values().map(|events| events.len() as u64).sum()
+}
+
+/// Sends the load requests of these events, as the highest seals name them. A stopped table defers its requests, so the sweep
+/// is told first to look at their days.
+pub(super) async fn announce(store: &Store, queues: &LaneQueues, chosen: &Chosen) -> Result<u64, AuditError> {
+    let requests: usize = chosen.values().map(BTreeSet::len).sum();
+    // A person waits for a few as if they had just arrived; more would be in the way of what did.
+    let lane = if requests > LIVE_MAX { Lane::Backfill } else { Lane::Live };
+    let queue = queues.or_live(lane);
+    let (mut announced, mut bodies, mut told) = (0, Vec::new(), BTreeSet::new());
     for (source, events) in chosen {
         let Some(seal) = seals::highest(&store.s3, &store.bucket, &store.keys, source).await? else { continue };
         let key = store.keys.seal(source, seal.generation);
         let requests = of_seal(&seal, &key, |event, _| events.contains(event), lane);
         announced += requests.len() as u64;
+        let day = utc_date(seal.sealed_at);
+        if told.insert(day) {
+            let days = Days::These(BTreeSet::from([day]));
+            look_again(&store.s3, &store.bucket, &store.keys, &days).await?;
+        }
         bodies.extend(requests.into_iter().map(|request| request.body));
         if bodies.len() >= SENT_TOGETHER {
             queue.send_all(std::mem::take(&mut bodies)).await?;
@@ -108,32 +131,6 @@ pub(super) async fn announce(store: &Store, queue: &Queue, chosen: &Chosen, lane
     }
     queue.send_all(bodies).await?;
     Ok(announced)
-}
-
-/// Removes rows that a replace would leave: it removes those since the ledger's first row of their source, because all that
-/// was ever loaded came with one; what is older is of no load that the ledger knows.
-async fn clear(opened: &Opened, doubled: impl Iterator<Item = &Difference>) -> Result<(), AuditError> {
-    let (_, warehouse, names) = opened;
-    let mut by_event: BTreeMap<&EventName, Vec<&SourceId>> = BTreeMap::new();
-    for one in doubled {
-        if let (Some(event), Some(source)) = (&one.event, &one.source) {
-            by_event.entry(event).or_default().push(source);
-        }
-    }
-    for (event, sources) in by_event {
-        for some in sources.chunks(CLEARED_TOGETHER) {
-            let holder = new_name("repair");
-            let mut statements = vec![
-                load::lock_gates(names, [event]),
-                load::statement_timeout(CLEAR_TIMEOUT),
-                load::hold_gate(names, event, &holder),
-                load::gate_check(names, event, &holder),
-            ];
-            statements.extend(some.iter().map(|source| sql::delete_unknown_to_ledger(names, event, source)));
-            warehouse.batch(&holder, statements).await?;
-        }
-    }
-    Ok(())
 }
 
 /// Asks the routers for these objects, as their next generation.

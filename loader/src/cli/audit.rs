@@ -56,7 +56,8 @@ impl AuditArgs {
             return Ok(());
         }
         let differences = audited.balance.differences;
-        if !self.repair {
+        // A repair mends differences.
+        if !self.repair || differences == 0 {
             return Err(match differences {
                 0 => "seals do not add up".to_owned(),
                 1 => "1 difference is not explained".to_owned(),
@@ -75,15 +76,23 @@ impl AuditArgs {
             Some(event) => format!("the ledger of {event}"),
             None => "every ledger that needs it".to_owned(),
         };
-        if !self.yes && !agreed(&format!("Make {what} anew, and remove rows of files that are loaded in part?"))? {
+        if !self.yes && !agreed(&format!("Make {what} anew?"))? {
             return Err("nothing was changed".to_owned());
         }
         let rebuilt = rebuild_ledger(settings, clients, self.event.as_ref()).await.map_err(|error| chain(&error))?;
         if rebuilt.is_empty() && !self.json {
             println!("no ledger needs it");
         }
+        self.tell_all_rebuilt(&rebuilt)
+    }
+
+    /// Fails if a table stays stopped.
+    fn tell_all_rebuilt(&self, rebuilt: &[Rebuilt]) -> Result<(), String> {
         rebuilt.iter().for_each(|one| self.tell_rebuilt(one));
-        Ok(())
+        match rebuilt.iter().filter(|one| one.stopped_by.is_some()).count() as u64 {
+            0 => Ok(()),
+            n => Err(format!("{} stopped by rows that no seal names", counted(n, "table"))),
+        }
     }
 
     async fn audit(&self, settings: &Settings, clients: &Clients, ask: &Ask) -> Result<Audited, String> {
@@ -112,9 +121,10 @@ impl AuditArgs {
     }
 
     fn tell_rebuilt(&self, one: &Rebuilt) {
-        let Rebuilt { event, adopted, announced, foreign } = one;
+        let Rebuilt { event, adopted, announced, foreign, stopped_by } = one;
         if self.json {
-            println!("{}", json!({ "rebuilt": event, "adopted": adopted, "announced": announced, "foreign": foreign }));
+            let of = json!({ "rebuilt": event, "adopted": adopted, "announced": announced, "foreign": foreign, "stopped_by": stopped_by });
+            println!("{of}");
             return;
         }
         let foreign = match foreign {
@@ -122,27 +132,38 @@ impl AuditArgs {
             n => format!("; left alone: rows of {} that no seal names", counted(*n, "source")),
         };
         println!(
-            "made the ledger of {event} anew: {} in it again, {} to be loaded anew{foreign}",
+            "made the ledger of {event} anew: {} in it again, {} of them to be replaced{foreign}",
             counted(*adopted, "file"),
-            counted(*announced, "file")
+            announced
         );
+        if let Some(delete) = stopped_by {
+            println!(
+                "! {event} stays stopped by rows that are newer than its ledger and that no seal names; if they may go:"
+            );
+            println!("    {delete}");
+        }
     }
 
     fn tell_repaired(&self, repaired: &Repaired, audited: &Audited) -> Result<(), String> {
-        let Repaired { announced, replaced, rebuilt, left } = repaired;
-        rebuilt.iter().for_each(|one| self.tell_rebuilt(one));
+        let Repaired { announced, replaced, rebuilt, left, told } = repaired;
+        let rebuilt = self.tell_all_rebuilt(rebuilt);
         let beyond = audited.balance.differences - audited.differences.len() as u64;
         if self.json {
-            println!("{}", json!({ "announced": announced, "replaced": replaced, "left": left + beyond }));
+            let left = left + beyond;
+            println!("{}", json!({ "announced": announced, "replaced": replaced, "left": left, "told": told }));
         } else {
             println!(
                 "announced {}; asked for {} to be routed again",
                 counted(*announced, "load request"),
                 counted(*replaced, "raw object")
             );
+            told.iter().take(SHOWN_MAX).for_each(|one| println!("! {one}"));
+            if told.len() > SHOWN_MAX {
+                println!("! and {} more: --json shows all", told.len() - SHOWN_MAX);
+            }
         }
         match (left, beyond) {
-            (0, 0) => Ok(()),
+            (0, 0) => rebuilt,
             (left, 0) => Err(format!("{} left that only a person can mend", counted(*left, "difference"))),
             (_, beyond) => Err(format!("{} left: audit and repair again", counted(left + beyond, "difference"))),
         }

@@ -2,7 +2,7 @@
 //! has no place in either.
 
 use super::load::timestamp;
-use super::{Names, literal};
+use super::{Names, chunked, literal};
 use common::event_name::EventName;
 use common::source::SourceId;
 use time::OffsetDateTime;
@@ -103,16 +103,47 @@ pub(crate) fn delete_source(names: &Names, event: &EventName, source: &str) -> S
     format!("DELETE FROM {} WHERE \"_source\" = {}", names.event_table(event), literal(source))
 }
 
-/// Rows of a source that are older than whatever the ledger has of it.
-pub(crate) fn delete_unknown_to_ledger(names: &Names, event: &EventName, source: &SourceId) -> String {
-    let source = literal(source.as_str());
+/// Which of these sources have rows that are older than whatever the ledger has of them, and are whole without them. At most
+/// [`SOURCES_MAX`].
+pub(crate) fn with_older_rows(names: &Names, event: &EventName, sources: &[SourceId]) -> String {
+    let sources = list(sources);
+    let ledger = format!(
+        "SELECT \"source_id\", \"rows_loaded\", {OLDEST} OVER (PARTITION BY \"source_id\") AS \"first\", ROW_NUMBER() OVER \
+         (PARTITION BY \"source_id\" ORDER BY \"generation\" DESC, \"loaded_at\" DESC) AS \"place\" FROM {} WHERE \"source_id\" IN \
+         ({sources})",
+        names.ledger(event)
+    );
     // The day of slack is that of the replace, which removes whatever is younger.
+    let bounds = format!(
+        "SELECT \"source_id\", \"rows_loaded\", DATEADD(day, -1, \"first\") AS \"first\" FROM ({ledger}) AS \"every\" WHERE \"place\" = 1"
+    );
     format!(
-        "DELETE FROM {} WHERE \"_source\" = {source} AND \"_loaded_at\" < (SELECT DATEADD(day, -1, MIN(\"loaded_at\")) FROM {} \
+        "SELECT \"_source\" FROM (SELECT t.\"_source\" AS \"_source\", MAX(h.\"rows_loaded\") AS \"loaded\", COUNT(DISTINCT CASE WHEN \
+         t.\"_loaded_at\" >= h.\"first\" THEN t.\"_line\" END) AS \"young\", SUM(CASE WHEN t.\"_loaded_at\" < h.\"first\" THEN 1 ELSE 0 \
+         END) AS \"older\" FROM {} AS t JOIN ({bounds}) AS h ON h.\"source_id\" = t.\"_source\" GROUP BY t.\"_source\") AS \"counted\" \
+         WHERE \"older\" > 0 AND \"young\" >= \"loaded\"",
+        names.event_table(event)
+    )
+}
+
+const OLDEST: &str = "MIN(\"loaded_at\")";
+
+/// Removes the rows of a source that are older than whatever the ledger has of it.
+pub(crate) fn delete_older_rows(names: &Names, event: &EventName, source: &SourceId) -> String {
+    let source = literal(source.as_str());
+    format!(
+        "DELETE FROM {} WHERE \"_source\" = {source} AND \"_loaded_at\" < (SELECT DATEADD(day, -1, {OLDEST}) FROM {} \
          WHERE \"source_id\" = {source})",
         names.event_table(event),
         names.ledger(event)
     )
+}
+
+/// Of which of these sources people removed rows, and of which events.
+pub(crate) fn removed_of<'a>(names: &Names, sources: impl IntoIterator<Item = &'a SourceId>) -> Vec<String> {
+    let head =
+        format!("SELECT DISTINCT \"source_id\", \"event\" FROM {} WHERE \"source_id\" IN (", names.shared(REMOVED.0));
+    chunked(&head, ", ", ")", sources.into_iter().map(|id| literal(id.as_str())))
 }
 
 /// Event tables that the loader has rows in, or may have.
