@@ -11,6 +11,7 @@ mod logs;
 
 /// The real binaries, started, watched and killed as processes.
 mod process;
+mod proven;
 
 /// Log files become tables, and every record is accounted for.
 mod pipeline;

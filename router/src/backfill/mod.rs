@@ -16,6 +16,7 @@ mod pass;
 mod plan;
 mod prices;
 mod progress;
+mod proof;
 mod room;
 mod sample;
 mod selection;
@@ -31,6 +32,7 @@ pub use sample::Basis;
 pub use selection::Options;
 
 use crate::RunError;
+use crate::known::Known;
 use crate::listing::Order;
 use crate::route::object::Rules;
 use board::Board;
@@ -47,6 +49,7 @@ use enqueue::Enqueue;
 use outstanding::Outstanding;
 use pass::{Manner, Pass, SOME_LOOKS};
 use progress::Tracker;
+use proof::Proof;
 use standing::{Replacing, Seals};
 use std::time::Duration;
 use time::OffsetDateTime;
@@ -115,6 +118,8 @@ pub struct Backfill {
     /// What was found of the same replace, unless all of it is to be replaced once more.
     document: Option<ReplaceDocument>,
     opened_at: OffsetDateTime,
+    /// What the plan's walk has proven.
+    proof: Option<Proof>,
 }
 
 impl Backfill {
@@ -162,6 +167,7 @@ impl Backfill {
             queue,
             document: None,
             opened_at: OffsetDateTime::now_utc(),
+            proof: None,
         };
         if backfill.options.replace {
             backfill.document = replace::find(backfill.place(), &backfill.selection()).await?;
@@ -197,16 +203,17 @@ impl Backfill {
 
     /// Lists the range and tells what would be done. Changes nothing.
     pub async fn plan(&mut self) -> Result<Plan, BackfillError> {
-        let plan = self.planned().await?;
+        let (mut plan, mut proof) = self.planned().await?;
         if plan.was_finished && plan.replaced.objects + plan.archived.objects + plan.by_others.objects > 0 {
             // Finished once, and not all of it is as it was left: it is started anew.
             self.document = None;
-            return Ok(self.planned().await?);
+            (plan, proof) = self.planned().await?;
         }
+        self.proof = Some(proof);
         Ok(plan)
     }
 
-    async fn planned(&self) -> Result<Plan, Cause> {
+    async fn planned(&self) -> Result<(Plan, Proof), Cause> {
         let manner = Manner {
             order: Order::OldestFirst,
             at_once: PLANNED_AT_ONCE,
@@ -214,7 +221,8 @@ impl Backfill {
             looks: SOME_LOOKS,
         };
         let replacing = self.replacing(self.document.clone());
-        let pass = Pass::start(&self.settings, &self.seals, &self.options, &self.prefix, replacing.as_ref(), manner);
+        let mut pass =
+            Pass::start(&self.settings, &self.seals, &self.options, &self.prefix, replacing.as_ref(), manner);
         let asked = plan::Asked {
             settings: &self.settings,
             seals: &self.seals,
@@ -224,7 +232,8 @@ impl Backfill {
             rate: self.options.rate,
             is_direct: self.options.direct,
         };
-        plan::plan(asked, pass).await
+        let plan = plan::plan(asked, &mut pass).await?;
+        Ok((plan, pass.into_proof()))
     }
 
     /// Replaces also what others have replaced.
@@ -298,6 +307,10 @@ impl Backfill {
         if let (true, Some(id)) = (is_done, &plan.replace_id) {
             let finished = replace::finish(self.place(), &self.selection(), id, OffsetDateTime::now_utc()).await;
             finished.map_err(Cause::from)?;
+        }
+        if let (true, Some(proof)) = (is_done, &self.proof) {
+            let known = Known::new(&self.seals.s3, &self.settings, PLAN_FRESH_FOR);
+            proof.mark(&known).await.map_err(Cause::from)?;
         }
         let (archived, lost_claims) = (plan.archived.objects, plan.by_others.objects);
         Ok(Outcome {

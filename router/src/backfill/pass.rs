@@ -1,6 +1,7 @@
 //! One walk over the range: every object in it, with what is to be done about it, some thousands at a time.
 
 use super::Cause;
+use super::proof::Proof;
 use super::selection::Options;
 use super::standing::{Replacing, Seals, Standing};
 use crate::known::{Known, Sealed};
@@ -23,6 +24,7 @@ pub(super) struct Pass {
     /// Objects without a seal in the index that may still be looked for by their ids.
     looks_left: usize,
     pub(super) listed: Listed,
+    proof: Proof,
 }
 
 /// An object of the range.
@@ -79,6 +81,7 @@ impl Pass {
             at_once: manner.at_once,
             looks_left: manner.looks,
             listed: Listed::default(),
+            proof: Proof::new(options, prefix == settings.raw.prefix),
         }
     }
 
@@ -110,7 +113,21 @@ impl Pass {
             generation: sealed.map(|sealed| sealed.generation),
             standing,
         });
-        Ok(Some(judged.collect()))
+        let judged: Vec<Judged> = judged.collect();
+        judged.iter().for_each(|judged| self.proof.add(judged));
+        Ok(Some(judged))
+    }
+
+    /// What the walk has proven, after its last object.
+    pub(super) fn into_proof(self) -> Proof {
+        self.proof
+    }
+
+    /// Marks the hours that are proven to be sealed, after the last object.
+    pub(super) async fn mark(&self) -> Result<(), Cause> {
+        let marks = self.proof.mark(&self.known).await?;
+        tracing::debug!(marks, "marked hours that are sealed");
+        Ok(())
     }
 
     /// Which of these are sealed under another hour, and their generations.

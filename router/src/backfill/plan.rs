@@ -103,7 +103,7 @@ pub(super) struct Asked<'a> {
 }
 
 /// Walks over the range once, and counts.
-pub(super) async fn plan(asked: Asked<'_>, mut pass: Pass) -> Result<Plan, Cause> {
+pub(super) async fn plan(asked: Asked<'_>, pass: &mut Pass) -> Result<Plan, Cause> {
     let (began, mut counts, mut chosen) = (Instant::now(), Counts::default(), Chosen::default());
     while let Some(some) = pass.next().await? {
         for judged in &some {

@@ -140,6 +140,9 @@ impl Work<'_> {
             }
             desk.tell(way.in_work()).await;
         }
+        if begun == 0 {
+            pass.mark().await?;
+        }
         Ok(Ok(begun))
     }
 

@@ -64,6 +64,11 @@ impl Documents {
         self.mark.as_ref().is_some_and(|mark| mark.unsealed != self.unsealed().len() as u64)
     }
 
+    /// Whether its mark is of a listing that began later.
+    pub(super) fn is_later(&self, listed_at: OffsetDateTime) -> bool {
+        self.mark.as_ref().is_some_and(|mark| mark.listed_at > listed_at)
+    }
+
     /// Its hour.
     pub(super) fn hour(&self) -> OffsetDateTime {
         self.hour

@@ -24,15 +24,19 @@ mod standing;
 pub use command::{SweepCommandError, SweepOptions, Swept, sweep};
 pub use report::{Asked, GivenUp, Report};
 
+use crate::known::Known;
 use common::aws_error::AwsError;
 use common::claim::{ClaimError, Claimed, Place, Progress};
 use common::clients::Clients;
 use common::queue::LaneQueues;
 use common::seals::SealReadError;
 use common::settings::Settings;
+use hours::Documents;
+use marks::Seen;
 use round::Round;
 use std::sync::Arc;
 use std::time::Duration;
+use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
 /// A sweep that did not come to its end. The next one finds everything again.
@@ -120,4 +124,20 @@ impl Sweeper {
             }
         }
     }
+}
+
+/// Marks an hour of which somebody else than a sweep listed every raw object and found it sealed. Tells whether the mark
+/// says something new.
+pub(crate) async fn mark_sealed(
+    known: &Known,
+    hour: OffsetDateTime,
+    listed_at: OffsetDateTime,
+    objects: u64,
+) -> Result<bool, AwsError> {
+    let mut documents = Documents::read(known, hour, true).await?;
+    let seen = Seen { listed_at, objects: Some(objects), unsealed: 0 };
+    // A sweep that began later knows better what has no seal.
+    Ok(!documents.is_later(listed_at)
+        && documents.write_open(known, listed_at, Vec::new()).await?
+        && documents.write_mark(known, seen).await?)
 }
