@@ -265,6 +265,20 @@ async fn what_aws_does_not_answer_for_a_moment_is_waited_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_lost_reply_does_not_silence_a_backfill() {
+    let stack = Stack::start().await;
+    half_a_year(&stack, 4).await;
+    // The seat is taken, and the first word after it is heard by S3 alone.
+    let fault =
+        json!({ "fault": "lost_reply", "operation": "PutObject", "contains": "/backfill/", "after": 1, "times": 1 });
+    stack.fault(fault).await;
+    let outcome = run(&stack, Options { direct: true, rate: Some(0.17), ..options() }).await;
+    assert_eq!((outcome.state, stack.struck().await), (State::Done, vec![1]));
+    let reports = status(&stack.settings, &stack.clients).await.expect("told");
+    assert_eq!((reports.len(), reports[0].state, reports[0].done), (1, State::Done, 4));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_rate_slower_than_patience_is_no_standstill() {
     let stack = Stack::start().await;
     half_a_year(&stack, 3).await;
