@@ -21,20 +21,20 @@ const SOON: Duration = Duration::from_secs(5 * 60);
 /// The sweeps of one process.
 #[derive(Debug)]
 pub(crate) struct Schedule {
-    is_sweeping: Arc<AtomicBool>,
+    /// Until the first one is over. A run that ends when it is idle waits for that, and for no later one: there may
+    /// always be another.
+    is_first_due: Arc<AtomicBool>,
     task: JoinHandle<()>,
 }
 
 impl Schedule {
     /// Sweeps as soon as one is due, then every `every`, until shutdown.
     pub(crate) fn start(sweeper: Sweeper, every: Duration, shutdown: CancellationToken) -> Self {
-        // From the first moment on: a run that ends when it is idle waits for the sweep.
-        let is_sweeping = Arc::new(AtomicBool::new(true));
-        let flag = is_sweeping.clone();
+        let is_first_due = Arc::new(AtomicBool::new(true));
+        let is_first = is_first_due.clone();
         let task = tokio::spawn(async move {
             let (mut is_failing, mut due_after) = (false, every);
             while !shutdown.is_cancelled() {
-                flag.store(true, Ordering::SeqCst);
                 let pause = match sweep(&sweeper, due_after, &shutdown).await {
                     Ok(Outcome::Swept(report)) => {
                         is_failing = false;
@@ -52,11 +52,11 @@ impl Schedule {
                         SOON.min(every)
                     }
                 };
-                flag.store(false, Ordering::SeqCst);
+                is_first.store(false, Ordering::SeqCst);
                 shutdown.run_until_cancelled(tokio::time::sleep(pause)).await;
             }
         });
-        Self { is_sweeping, task }
+        Self { is_first_due, task }
     }
 
     /// Waits until the sweep under way, if any, has given its claim back. Ends only after shutdown.
@@ -111,16 +111,16 @@ fn tell(report: &Report) {
     );
 }
 
-/// A handler beside which sweeps go on: a run that ends when it is idle waits for them.
+/// A handler beside which sweeps go on: a run that ends when it is idle waits for the first of them.
 #[derive(Debug)]
 pub(crate) struct BesideSweeps<H> {
     handler: H,
-    is_sweeping: Arc<AtomicBool>,
+    is_first_due: Arc<AtomicBool>,
 }
 
 impl<H> BesideSweeps<H> {
     pub(crate) fn new(handler: H, sweeps: &Schedule) -> Self {
-        Self { handler, is_sweeping: sweeps.is_sweeping.clone() }
+        Self { handler, is_first_due: sweeps.is_first_due.clone() }
     }
 }
 
@@ -130,7 +130,7 @@ impl<H: Handler> Handler for BesideSweeps<H> {
     }
 
     fn is_busy(&self) -> bool {
-        self.is_sweeping.load(Ordering::SeqCst)
+        self.is_first_due.load(Ordering::SeqCst)
     }
 }
 
