@@ -157,6 +157,11 @@ impl KeyLayout {
         format!("{}{}/", self.hour_index_root(), self::hour(hour))
     }
 
+    /// The hour of an object of that index.
+    pub fn hour_of_index(&self, key: &str) -> Option<OffsetDateTime> {
+        hour_of_path(key.strip_prefix(&self.hour_index_root())?.rsplit_once('/')?.0)
+    }
+
     /// Where the index by the day of sealing begins; below it years, months and days are folders.
     pub fn day_index_root(&self) -> String {
         format!("{}day/", self.seals)

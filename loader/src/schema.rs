@@ -73,8 +73,8 @@ pub(crate) enum SchemaError {
     )]
     LedgerOlder { table: String, source_id: String },
     #[error(
-        "gate {gate} has {rows} rows instead of one: leave one row, or INSERT holder 'nobody' with the highest version of \
-         the event's rows in the table columns (0 if there are none)"
+        "gate {gate} has {rows} rows instead of one: nothing more is loaded until it has; make it anew: loader audit \
+         --rebuild-ledger"
     )]
     Gate { gate: String, rows: usize },
     #[error("columns of table {table} name the kind {kind:?}, which this release does not know: upgrade it")]

@@ -495,6 +495,77 @@ async fn no_ledger_is_made_anew_without_every_seal_and_what_keeps_its_table_stop
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_gate_without_its_one_row_is_a_lost_ledger() {
+    let stack = loaded().await;
+    for damage in ["DELETE FROM log_router.gate_a", "INSERT INTO log_router.gate_a SELECT * FROM log_router.gate_a"] {
+        stack.query(damage).await;
+        let found = audited(&stack).await;
+        assert_eq!(only(&found).kind, Kind::NoLedger, "{damage}");
+        assert!(only(&found).detail.contains("its gate has "), "{}", only(&found).detail);
+        stack.put_lines(&format!("{}.gz", damage.len()), [r#"{"event":"a"}"#]).await;
+        stack.route().await;
+        let error = stack.load().await.expect_err("the table is stopped");
+        assert!(error.contains("--rebuild-ledger"), "{error}");
+        assert_eq!(mend(&stack, &found).await.rebuilt.len(), 1);
+        stack.load().await.expect("loaded");
+        assert_clean(&stack).await;
+    }
+    assert_eq!(stack.number("SELECT COUNT(*) FROM log_router.gate_a").await, 1);
+}
+
+/// Removes the object of the hour index of this source's generation.
+async fn forget_hour(stack: &Stack, source: &str, generation: u32) -> common::seal::Seal {
+    let seals = stack.seals().await;
+    let is_it = |seal: &&common::seal::Seal| seal.source_id.as_str() == source && seal.generation == generation;
+    let seal = seals.iter().find(is_it).expect("sealed").clone();
+    let key = stack.settings.keys.hour_index(seal.source.time, &seal.source_id, generation);
+    stack.clients.s3.delete_object().bucket("routed-logs").key(key).send().await.expect("deleted");
+    seal
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_that_is_replaced_by_other_rules_under_the_audit_is_compared_with_its_new_seal() {
+    let mut stack = loaded().await;
+    let source = a_source(&stack).await;
+    stack.query(&format!("DELETE FROM events.a WHERE _source = '{source}' AND _line = 1")).await;
+    let found = audited(&stack).await;
+    mend(&stack, &found).await;
+    stack.settings.router.rules.deny = vec!["b".to_owned()];
+    stack.route_and_load().await;
+    // As if the hour had been read before the new seal was there.
+    forget_hour(&stack, &source, 1).await;
+    let balance = assert_clean(&stack).await.balance;
+    let read = balance.objects.expect("of all events");
+    assert_eq!((read.read, read.routed, read.quarantined, read.changed), (18, 15, 3, 0));
+    assert_eq!((balance.tables.routed, balance.tables.loaded), (15, 15));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_loaded_and_in_no_index_is_told_and_indexed_again() {
+    let stack = loaded().await;
+    let source = a_source(&stack).await;
+    let mut seal = forget_hour(&stack, &source, 0).await;
+    assert_clean(&stack).await;
+    // Young seals may have none yet.
+    seal.sealed_at -= time::Duration::HOUR;
+    let key = stack.settings.keys.seal(&seal.source_id, 0);
+    stack.clients.s3.put_object().bucket("routed-logs").key(key).body(seal.to_json().into()).send().await.expect("put");
+    let found = audited(&stack).await;
+    let kinds: Vec<Kind> = found.differences.iter().map(|one| one.kind).collect();
+    assert_eq!(kinds, [Kind::NoIndex; 2]);
+    assert_eq!(mend(&stack, &found).await.indexed, 1);
+    stack.route_and_load().await;
+    assert_eq!(assert_clean(&stack).await.balance.tables.loaded, 18);
+
+    // Without its ledger row either.
+    forget_hour(&stack, &source, 0).await;
+    stack.query(&format!("DELETE FROM log_router.ledger_a WHERE source_id = '{source}'")).await;
+    let mut kinds: Vec<Kind> = audited(&stack).await.differences.iter().map(|one| one.kind).collect();
+    kinds.sort();
+    assert_eq!(kinds, [Kind::NoLedgerRow, Kind::NoIndex]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_nothing_knows_is_foreign_and_what_people_add_is_their_own() {
     let stack = loaded().await;
     stack.query("INSERT INTO events.a (n) VALUES (77)").await;

@@ -1,7 +1,7 @@
 //! What the warehouse has: which tables and ledgers there are, and counts of sources, ledger and table in one statement.
 
 use super::judge::{Count, LedgerCount};
-use crate::sql::audit::{self as sql, SOURCES_MAX, There, Which};
+use crate::sql::audit::{self as sql, Place, SOURCES_MAX, There, Which};
 use crate::sql::sweep::event_of_ledger;
 use crate::sql::{Names, bookkeeping, gate_name, ledger_name};
 use crate::verdict::Class;
@@ -9,11 +9,13 @@ use crate::warehouse::{Classed, Row, Warehouse, WarehouseError, number, required
 use common::event_name::EventName;
 use common::source::SourceId;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use time::OffsetDateTime;
 use tokio::task::JoinSet;
 
 /// Statements at once: questions of minutes must not take all slots of a small warehouse.
 const STATEMENTS: usize = 4;
+
+/// Gates of one statement.
+const GATES_MAX: usize = 50;
 
 /// Counts of sources, as they are read.
 pub(super) type Counts = HashMap<SourceId, Count>;
@@ -41,10 +43,11 @@ impl Tables {
         let all = |rows: Vec<Row>| -> BTreeSet<String> {
             rows.into_iter().filter_map(|mut row| row.pop().flatten()).collect()
         };
-        let relations = all(warehouse.query("audit", &bookkeeping::relations_of(&names.bookkeeping)).await?);
         let tables = all(warehouse.query("audit", &sql::tables_with_source(names)).await?);
         let mapped = all(warehouse.query("audit", &sql::mapped_events(names)).await?);
         let mapped = mapped.into_iter().filter_map(|event| EventName::try_from(event).ok()).collect();
+        // Last: gate and ledger of a table that is made meanwhile are there before it is, so they are no lost ones.
+        let relations = all(warehouse.query("audit", &bookkeeping::relations_of(&names.bookkeeping)).await?);
         Ok(Self { warehouse: warehouse.clone(), names: names.clone(), relations, tables, mapped })
     }
 
@@ -64,12 +67,12 @@ impl Tables {
         ledgers.chain(gates).chain(self.mapped.iter().cloned()).collect()
     }
 
-    /// Of each of these events the sources that its ledger has of this time.
+    /// Of each of these events the sources that its ledger has from one place on and before another.
     pub(super) async fn of_time(
         &self,
         events: impl IntoIterator<Item = EventName>,
-        from: OffsetDateTime,
-        to: OffsetDateTime,
+        from: &Place,
+        to: &Place,
     ) -> Result<Answers, WarehouseError> {
         let mut asked = Vec::new();
         for event in events {
@@ -114,6 +117,28 @@ impl Tables {
             strays.insert(event, rows.collect::<Result<_, WarehouseError>>()?);
         }
         Ok((strays, unreadable))
+    }
+
+    /// How many rows the gates of these events have, but for those that may not be read.
+    pub(super) async fn gates(&self, events: &[EventName]) -> Result<BTreeMap<EventName, u64>, WarehouseError> {
+        let mut asked: Vec<_> = events.chunks(GATES_MAX).map(|some| (some[0].clone(), some)).collect();
+        let mut found = BTreeMap::new();
+        // One that may not be read fails its statement: then each is asked for alone.
+        for is_second in [false, true] {
+            let statements = asked.iter().map(|(event, some)| (event.clone(), sql::gates_rows(&self.names, *some)));
+            let (answers, failed) = self.each(statements.collect()).await?;
+            for row in answers.into_iter().flat_map(|(_, rows)| rows) {
+                if let Ok(event) = EventName::try_from(required(&row, 0)?.to_owned()) {
+                    found.insert(event, number(&row, 1)?);
+                }
+            }
+            if is_second || failed.is_empty() {
+                break;
+            }
+            asked.retain(|(event, _)| failed.contains_key(event));
+            asked = asked.iter().flat_map(|(_, some)| some.chunks(1)).map(|one| (one[0].clone(), one)).collect();
+        }
+        Ok(found)
     }
 
     async fn ask(&self, asked: Vec<(EventName, String)>) -> Result<Answers, WarehouseError> {

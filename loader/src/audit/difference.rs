@@ -34,6 +34,8 @@ pub enum Kind {
     SealUnusable,
     /// A seal whose counts do not add up.
     SealUnbalanced,
+    /// Loaded, and no index object of its hour names it.
+    NoIndex,
     /// A raw object that the router's sweep gave up.
     GivenUp,
     /// A table or ledger that may not be read.
@@ -49,6 +51,8 @@ pub(super) enum Mend {
     Replace,
     /// By making the ledger anew from what is in the table.
     Rebuild,
+    /// By asking a router for its index objects.
+    Index,
     /// By a person.
     Person,
 }
@@ -59,6 +63,7 @@ impl Kind {
             Kind::NotLoaded | Kind::Failed => Mend::Announce,
             Kind::PartGone | Kind::RowsMissing | Kind::RowsDoubled | Kind::LedgerDiffers => Mend::Replace,
             Kind::NoLedgerRow | Kind::NoLedger => Mend::Rebuild,
+            Kind::NoIndex => Mend::Index,
             Kind::NoSeal
             | Kind::Foreign
             | Kind::SealUnusable
@@ -83,6 +88,7 @@ impl Kind {
             Kind::Foreign => "rows of a source that nothing knows",
             Kind::SealUnusable => "the seal cannot be used",
             Kind::SealUnbalanced => "the seal does not add up",
+            Kind::NoIndex => "sealed, and its index object is gone",
             Kind::GivenUp => "never sealed, and given up by the sweep",
             Kind::Unreadable => "cannot be read",
         }

@@ -170,6 +170,7 @@ pub async fn audit(
     audit.look_for_lost_ledgers().await?;
     audit.look_for_strays().await?;
     audit.walk().await?;
+    audit.tell_strays();
     let mut audited = audit.audited;
     if ask.event.is_none() {
         audited.balance.objects = Some(audit.objects);
@@ -194,6 +195,8 @@ struct Audit<'a> {
     no_ledger: BTreeSet<EventName>,
     unreadable: BTreeSet<EventName>,
     objects: ReadTally,
+    /// Rows without ledger row of sources of the range: told, unless the walk comes by them.
+    strays: BTreeMap<SourceId, Vec<Difference>>,
     /// Of days that are not told yet.
     days: BTreeMap<Date, (ReadTally, BTreeMap<EventName, Tally>)>,
     audited: Audited,
@@ -228,6 +231,7 @@ impl<'a> Audit<'a> {
             no_ledger: BTreeSet::new(),
             unreadable: BTreeSet::new(),
             objects: ReadTally::default(),
+            strays: BTreeMap::new(),
             days: BTreeMap::new(),
             audited: Audited::default(),
         })

@@ -35,6 +35,8 @@ pub struct Repaired {
     pub announced: u64,
     /// Raw objects that are to be routed again.
     pub replaced: u64,
+    /// Raw objects of which the router is asked to write the index objects again.
+    pub indexed: u64,
     /// Ledgers made anew.
     pub rebuilt: Vec<Rebuilt>,
     /// Differences that only a person can mend.
@@ -86,6 +88,9 @@ pub async fn repair(
     }
     repaired.announced += announce(&store, &opened.0, &announced).await?;
     repaired.replaced = route_again(settings, clients, ask, &store, &replaced).await?;
+    let mut unindexed = chosen(of(Mend::Index));
+    unindexed.retain(|source, _| !replaced.contains_key(source));
+    repaired.indexed = ask_for_index(settings, clients, &store, &unindexed).await?;
     if is_done {
         finish(settings, clients, ask).await?;
     }
@@ -171,6 +176,29 @@ async fn route_again(
     }
     queue.send_all(bodies).await?;
     Ok(replaced)
+}
+
+/// Asks the routers for these objects as if they had just arrived: of what is sealed they write the index objects that lack.
+async fn ask_for_index(
+    settings: &Settings,
+    clients: &Clients,
+    store: &Store,
+    chosen: &Chosen,
+) -> Result<u64, AuditError> {
+    if chosen.is_empty() {
+        return Ok(0);
+    }
+    let queues = LaneQueues::open(&clients.sqs, &settings.raw.queues, "raw").await?;
+    let mut bodies = Vec::new();
+    for source in chosen.keys() {
+        let Some(seal) = seals::highest(&store.s3, &store.bucket, &store.keys, source).await? else { continue };
+        let mut request = RouteRequest::new(&seal.source.bucket, &seal.source.key, &seal.source.etag, Why::Repair);
+        request.version_id = seal.source.version_id;
+        bodies.push(request.to_json());
+    }
+    let asked = bodies.len() as u64;
+    queues.or_live(Lane::Backfill).send_all(bodies).await?;
+    Ok(asked)
 }
 
 /// The same range again is the same repair, until all of it was seen to be well.

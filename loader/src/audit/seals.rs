@@ -12,9 +12,8 @@ use common::source::SourceId;
 use common::swept::{Mark, OpenHour, Unsealed};
 use common::telemetry::chain;
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::sync::Arc;
-use time::{Date, Duration, OffsetDateTime};
+use time::{Duration, OffsetDateTime};
 use tokio::task::JoinSet;
 
 /// Seals in hand at once; each may be some MiB.
@@ -43,7 +42,7 @@ pub(super) struct Source {
 }
 
 impl Source {
-    fn of(seal: &Seal) -> Self {
+    pub(super) fn of(seal: &Seal) -> Self {
         let counts = &seal.counts;
         let read = ReadTally {
             objects: 1,
@@ -69,58 +68,58 @@ impl Source {
 /// A seal that nobody can use: its key, and why.
 pub(super) type Unusable = (String, String);
 
-/// The sources of one hour, or a part of a day that lies in it.
-#[derive(Debug, Default)]
+/// The sources of one hour that have seals, each with its highest generation.
+#[derive(Debug)]
 pub(super) struct Hour {
-    pub(super) sources: Vec<Source>,
-    pub(super) unusable: Vec<Unusable>,
+    pub(super) begins: OffsetDateTime,
+    pub(super) highest: BTreeMap<SourceId, u32>,
 }
 
-/// The hours of one day that have seals, one after the other. Holds a page of the listing and the ids of an hour.
+/// The hours of one day that lie in the range and have seals, one after the other. Holds a page of the listing and the ids of
+/// an hour.
 pub(super) struct Day<'a> {
     store: &'a Arc<Store>,
     pages: Pages,
     page: std::vec::IntoIter<objects::Listed>,
-    /// What the keys of the hour at hand begin with.
-    folder: String,
-    highest: BTreeMap<SourceId, u32>,
+    /// The hour at hand.
+    hour: Option<Hour>,
+    /// What is not before this is of no hour that the range touches.
+    past: String,
 }
 
 impl<'a> Day<'a> {
-    pub(super) fn open(store: &'a Arc<Store>, date: Date) -> Self {
-        let hour = store.keys.hour_prefix(date.midnight().assume_utc());
+    /// The day that the time lies in, from its hour on.
+    pub(super) fn open(store: &'a Arc<Store>, from: OffsetDateTime, to: OffsetDateTime) -> Self {
+        let first = store.keys.hour_prefix(from);
         // Without `hh/`.
-        let day = &hour[..hour.len() - 3];
+        let day = &first[..first.len() - 3];
+        let past = hours(from, to).last().and_then(|hour| hour.checked_add(Duration::HOUR));
         Self {
             store,
-            pages: objects::pages(&store.s3, &store.bucket, day),
+            pages: objects::pages_after(&store.s3, &store.bucket, day, &first),
             page: Vec::new().into_iter(),
-            folder: String::new(),
-            highest: BTreeMap::new(),
+            hour: None,
+            past: past.map_or_else(String::new, |past| store.keys.hour_prefix(past)),
         }
     }
 
-    /// The highest seals of the next hour; `None` after the last.
-    pub(super) async fn next(&mut self) -> Result<Option<Hour>, AuditError> {
+    /// The next hour; `None` after the last.
+    pub(super) async fn next(&mut self) -> Result<Option<Hour>, AwsError> {
         loop {
-            let Some(entry) = self.entry().await? else {
-                let last = std::mem::take(&mut self.highest);
-                return if last.is_empty() { Ok(None) } else { read(self.store, last).await.map(Some) };
+            let entry = self.entry().await?.filter(|entry| *entry < self.past);
+            let Some(entry) = entry else { return Ok(self.hour.take()) };
+            let keys = &self.store.keys;
+            let Some(((source_id, generation), begins)) = keys.index_entry(&entry).zip(keys.hour_of_index(&entry))
+            else {
+                continue;
             };
-            let Some((source_id, generation)) = self.store.keys.index_entry(&entry) else { continue };
-            let folder = entry.rsplit_once('/').map_or("", |(folder, _)| folder);
-            let done = if folder == self.folder { BTreeMap::new() } else { std::mem::take(&mut self.highest) };
-            if folder != self.folder {
-                folder.clone_into(&mut self.folder);
-            }
-            match self.highest.entry(source_id) {
-                Entry::Occupied(mut known) => *known.get_mut() = generation.max(*known.get()),
-                Entry::Vacant(new) => {
-                    new.insert(generation);
-                }
-            }
-            if !done.is_empty() {
-                return read(self.store, done).await.map(Some);
+            let hour = self.hour.get_or_insert_with(|| Hour { begins, highest: BTreeMap::new() });
+            let is_next = hour.begins != begins;
+            let done = is_next.then(|| std::mem::replace(hour, Hour { begins, highest: BTreeMap::new() }));
+            let highest = hour.highest.entry(source_id).or_insert(generation);
+            *highest = generation.max(*highest);
+            if done.is_some() {
+                return Ok(done);
             }
         }
     }
@@ -136,8 +135,13 @@ impl<'a> Day<'a> {
     }
 }
 
-async fn read(store: &Arc<Store>, highest: BTreeMap<SourceId, u32>) -> Result<Hour, AuditError> {
-    let (mut hour, mut reads, mut waiting) = (Hour::default(), JoinSet::new(), highest.into_iter());
+/// These seals, and those of them that nobody can use.
+pub(super) async fn read(
+    store: &Arc<Store>,
+    highest: Vec<(SourceId, u32)>,
+) -> Result<(Vec<Source>, Vec<Unusable>), AuditError> {
+    let (mut sources, mut unusable) = (Vec::new(), Vec::new());
+    let (mut reads, mut waiting) = (JoinSet::new(), highest.into_iter());
     loop {
         while reads.len() < READS {
             let Some((source_id, generation)) = waiting.next() else { break };
@@ -147,11 +151,11 @@ async fn read(store: &Arc<Store>, highest: BTreeMap<SourceId, u32>) -> Result<Ho
                 (seals::read(&store.s3, &store.bucket, &key).await.map(|seal| Source::of(&seal)), key)
             });
         }
-        let Some(done) = reads.join_next().await else { return Ok(hour) };
+        let Some(done) = reads.join_next().await else { return Ok((sources, unusable)) };
         match done.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic())) {
-            (Ok(source), _) => hour.sources.push(source),
+            (Ok(source), _) => sources.push(source),
             (Err(SealReadError::Aws(error)), _) if !error.is_no_such_object() => return Err(error.into()),
-            (Err(error), key) => hour.unusable.push((key, chain(&error))),
+            (Err(error), key) => unusable.push((key, chain(&error))),
         }
     }
 }

@@ -3,12 +3,14 @@
 use super::counts::Answers;
 use super::judge::{Circumstances, Judged, Sealed, judge, owed};
 use super::looked::{Found, Looked, gone_parts, highest};
-use super::tally::Tally;
-use super::window::Pairs;
+use super::seals::Source;
+use super::tally::{ReadTally, Tally};
+use super::window::{Known, Suspects};
 use super::{Audit, AuditError, COUNTED_LATE, Difference, Kind, total};
 use crate::sql::sweep as sql;
 use crate::warehouse::required;
 use common::event_name::EventName;
+use common::seals::{self, SealReadError};
 use common::source::SourceId;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
@@ -18,135 +20,215 @@ use std::time::Duration;
 const PAUSE: Duration = Duration::from_secs(2);
 
 /// Looks at a source that is replaced again and again under the audit.
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 4;
 
-/// Pairs that are looked at together.
+/// Pairs that are looked at together, but for those of one source.
 const LOOKED_MAX: usize = 5_000;
 
 type Pair = (EventName, SourceId);
 
+/// Sources of a window.
+type Sources = BTreeMap<SourceId, Known>;
+
 impl Audit<'_> {
-    /// Looks at these again, and says of each what it comes to. `window`: sources that were read in this range.
-    pub(super) async fn look_again(
-        &mut self,
-        mut suspects: Pairs,
-        window: &BTreeSet<SourceId>,
-    ) -> Result<(), AuditError> {
-        suspects.retain(|(event, _)| !self.unreadable.contains(event));
+    /// Looks at these again, and says of each what it comes to. `window`: sources that were read of this range; those that are
+    /// left out of all sums are taken out of it.
+    pub(super) async fn look_again(&mut self, mut suspects: Suspects, window: &mut Sources) -> Result<(), AuditError> {
         for round in 1..=ROUNDS {
             if suspects.is_empty() {
-                break;
+                return Ok(());
             }
             tokio::time::sleep(PAUSE).await;
             self.messages = self.messages.max(total(self.queues.depth().await?));
-            let mut ahead = Pairs::new();
-            let pairs: Vec<Pair> = std::mem::take(&mut suspects).into_iter().collect();
-            for some in pairs.chunks(LOOKED_MAX) {
-                self.look_at(some, window, round == ROUNDS, &mut ahead).await?;
+            let mut again = Suspects::new();
+            let mut waiting = std::mem::take(&mut suspects).into_iter();
+            loop {
+                let (mut some, mut pairs) = (Suspects::new(), 0);
+                while pairs < LOOKED_MAX {
+                    let Some((source, mut events)) = waiting.next() else { break };
+                    events.retain(|event| !self.unreadable.contains(event));
+                    pairs += events.len();
+                    some.insert(source, events);
+                }
+                if some.is_empty() {
+                    break;
+                }
+                self.look_at(some, window, round == ROUNDS, &mut again).await?;
             }
-            suspects = ahead;
+            suspects = again;
+        }
+        for source in suspects.into_keys() {
+            self.leave_out(&source, window);
         }
         Ok(())
     }
 
+    /// It was sealed again and again: no two looks at it speak of the same.
+    fn leave_out(&mut self, source: &SourceId, window: &mut Sources) {
+        if let Some(known) = window.remove(source) {
+            self.read(known.time, ReadTally { changed: 1, ..ReadTally::default() });
+        }
+    }
+
+    /// All events of a source together: what is said of one must be of the same seal as what is said of the others.
     async fn look_at(
         &mut self,
-        pairs: &[Pair],
-        window: &BTreeSet<SourceId>,
+        some: Suspects,
+        window: &mut Sources,
         is_last: bool,
-        ahead: &mut Pairs,
+        again: &mut Suspects,
     ) -> Result<(), AuditError> {
-        let mut by_source: BTreeMap<SourceId, BTreeSet<EventName>> = BTreeMap::new();
         let mut by_event: BTreeMap<EventName, Vec<SourceId>> = BTreeMap::new();
-        for (event, source) in pairs {
-            by_source.entry(source.clone()).or_default().insert(event.clone());
-            by_event.entry(event.clone()).or_default().push(source.clone());
+        for (source, events) in &some {
+            for event in events {
+                by_event.entry(event.clone()).or_default().push(source.clone());
+            }
         }
         // The seal first: what is loaded after it was read is not behind it.
-        let found = highest(&self.store, &by_source).await?;
+        let found = highest(&self.store, &some).await?;
         let mut answers = self.tables.of_sources(&by_event).await?;
         self.unreadable(std::mem::take(&mut answers.unreadable));
-        let mut unusable = BTreeSet::new();
-        let mut still_owed: Vec<(&Pair, &Looked)> = Vec::new();
-        for pair @ (event, source) in pairs {
-            if self.unreadable.contains(event) {
-                continue;
-            }
-            let looked = match found.get(source) {
+        let mut still_owed: Vec<(Pair, &Looked)> = Vec::new();
+        for (source, mut events) in some {
+            events.retain(|event| !self.unreadable.contains(event));
+            let looked = match found.get(&source) {
                 Some(Found::Sealed(looked)) => looked,
                 Some(Found::Unusable(why)) => {
-                    if unusable.insert(source) {
-                        self.seal_unusable(source, why);
-                    }
+                    window.remove(&source);
+                    self.seal_unusable(&source, why);
                     continue;
                 }
                 Some(Found::Nothing) | None => {
-                    self.no_seal(pair, &answers, "");
+                    events.into_iter().for_each(|event| self.no_seal(&(event, source.clone()), &answers, ""));
                     continue;
                 }
             };
-            let Some((since, records, _)) = looked.events.get(event) else {
-                self.no_seal(pair, &answers, "its seal does not name the event");
-                continue;
+            match window.get(&source) {
+                Some(known) if known.generation != looked.generation => {
+                    self.sealed_again(&source, window, events, again).await?;
+                    continue;
+                }
+                Some(_) => {}
+                // Sealed anew with another time: the audit of that time compares it.
+                None if !self.ask.is_of(looked.time) => continue,
+                None => {
+                    self.no_index(&source, looked, &events, &answers);
+                    continue;
+                }
+            }
+            let judged = |event: &EventName| {
+                let (since, records, _) = looked.events.get(event)?;
+                let Looked { generation, sealed_at, .. } = *looked;
+                let sealed = Sealed { generation, since: *since, records: *records, sealed_at };
+                let count = answers.of(event, &source);
+                Some((judge(&sealed, &count), *records, count))
             };
-            if !window.contains(source) {
-                // Sealed anew with another time, or without its index: the audit of that time compares it.
+            if !is_last && events.iter().any(|event| judged(event).is_some_and(|(judged, ..)| judged == Judged::Ahead))
+            {
+                again.insert(source, events);
                 continue;
             }
-            let Looked { generation, sealed_at, .. } = *looked;
-            let sealed = Sealed { generation, since: *since, records: *records, sealed_at };
-            let count = answers.of(event, source);
-            match judge(&sealed, &count) {
-                Judged::Ahead if !is_last => {
-                    ahead.insert(pair.clone());
+            for event in events {
+                let judged = judged(&event);
+                let pair = (event, source.clone());
+                let event = &pair.0;
+                match judged {
+                    None => self.no_seal(&pair, &answers, "its seal does not name the event"),
+                    Some((Judged::Ahead, records, count)) => {
+                        let loaded = count.lines.min(records);
+                        let tally = Tally { routed: records, loaded, missing: records - loaded, ..Tally::default() };
+                        let detail = "the ledger has a generation that no seal has".to_owned();
+                        self.accuse(&pair, looked, tally, Some(Kind::LedgerDiffers), detail);
+                    }
+                    Some((Judged::Loaded(tally, kind), ..)) => self.accuse(&pair, looked, tally, kind, String::new()),
+                    // The table as a whole is told of.
+                    Some((Judged::Unledgered(tally), ..)) if !self.tables.of(event).there.ledger => {
+                        self.no_ledger(event);
+                        self.add(looked.time, event, tally);
+                    }
+                    Some((Judged::Unledgered(tally), ..)) => {
+                        self.accuse(&pair, looked, tally, Some(Kind::NoLedgerRow), String::new());
+                    }
+                    Some((Judged::Owed, ..)) => still_owed.push((pair, looked)),
                 }
-                Judged::Ahead => {
-                    let loaded = count.lines.min(*records);
-                    let tally = Tally { routed: *records, loaded, missing: *records - loaded, ..Tally::default() };
-                    let detail = "the ledger has a generation that no seal has".to_owned();
-                    self.accuse(pair, looked, tally, Some(Kind::LedgerDiffers), detail);
-                }
-                Judged::Loaded(tally, kind) => self.accuse(pair, looked, tally, kind, String::new()),
-                // The table as a whole is told of.
-                Judged::Unledgered(tally) if !self.tables.of(event).there.ledger => {
-                    self.no_ledger(event);
-                    self.add(looked.time, event, tally);
-                }
-                Judged::Unledgered(tally) => self.accuse(pair, looked, tally, Some(Kind::NoLedgerRow), String::new()),
-                Judged::Owed => still_owed.push((pair, looked)),
             }
         }
         self.look_at_owed(still_owed).await
     }
 
-    async fn look_at_owed(&mut self, still_owed: Vec<(&Pair, &Looked)>) -> Result<(), AuditError> {
+    async fn look_at_owed(&mut self, still_owed: Vec<(Pair, &Looked)>) -> Result<(), AuditError> {
         let failed = self.set_aside(still_owed.iter().map(|((_, source), _)| source)).await?;
         let parts = still_owed.iter().filter_map(|(pair, looked)| {
             let (_, _, parts) = looked.events.get(&pair.0)?;
-            Some(((*pair).clone(), parts.clone()))
+            Some((pair.clone(), parts.clone()))
         });
         let gone = gone_parts(&self.store, parts.collect()).await?;
         for (pair, looked) in still_owed {
             let Some((since, records, _)) = looked.events.get(&pair.0) else { continue };
             let Looked { generation, sealed_at, .. } = *looked;
             let sealed = Sealed { generation, since: *since, records: *records, sealed_at };
-            let part = gone.get(pair);
-            let is_failed = failed.get(pair).is_some_and(|generation| generation >= since);
+            let part = gone.get(&pair);
+            let is_failed = failed.get(&pair).is_some_and(|generation| generation >= since);
             let circumstances = Circumstances {
                 failed: is_failed,
                 part_gone: part.is_some(),
                 on_its_way: part.is_none() && !is_failed && self.is_on_its_way(&sealed),
             };
             let (tally, kind) = owed(&sealed, circumstances);
-            self.accuse(pair, looked, tally, kind, part.cloned().unwrap_or_default());
+            self.accuse(&pair, looked, tally, kind, part.cloned().unwrap_or_default());
         }
         Ok(())
+    }
+
+    /// Takes the seal of now for the one that was read first, and has all its events looked at.
+    async fn sealed_again(
+        &mut self,
+        source: &SourceId,
+        window: &mut Sources,
+        mut events: BTreeSet<EventName>,
+        again: &mut Suspects,
+    ) -> Result<(), AuditError> {
+        let store = self.store.clone();
+        let seal = match seals::highest(&store.s3, &store.bucket, &store.keys, source).await {
+            Ok(Some(seal)) => Source::of(&seal),
+            // Told by the next look.
+            Ok(None) => return Ok(()),
+            Err(SealReadError::Aws(error)) => return Err(error.into()),
+            Err(_) => {
+                again.insert(source.clone(), events);
+                return Ok(());
+            }
+        };
+        if !self.ask.is_of(seal.time) {
+            self.leave_out(source, window);
+            return Ok(());
+        }
+        window.insert(source.clone(), Known::of(&seal, true));
+        events.extend(seal.events.into_iter().map(|(event, ..)| event).filter(|event| self.ask.wants(event)));
+        again.insert(source.clone(), events);
+        Ok(())
+    }
+
+    /// A source of the range that its index of hours does not name. Of one that is sealed just now it was not there yet.
+    fn no_index(&mut self, source: &SourceId, looked: &Looked, events: &BTreeSet<EventName>, answers: &Answers) {
+        if looked.sealed_at > self.started_at - self.settings.sweep.lag.max(COUNTED_LATE) {
+            return;
+        }
+        for event in events {
+            let mut difference = Difference::of_source(Kind::NoIndex, event, source, &looked.object, looked.time);
+            difference.rows = answers.of(event, source).rows;
+            self.difference(difference);
+        }
     }
 
     /// Whether a message brings it. Of what is young any may; what is older takes one of those that there were.
     fn is_on_its_way(&mut self, sealed: &Sealed) -> bool {
         let lag = self.settings.sweep.lag;
         let is_younger = |than: Duration| sealed.sealed_at > self.started_at - than;
+        // A replace may announce some of its events only; the loader's sweep announces the others when they are so old.
+        if sealed.since > 0 && is_younger(lag.saturating_add(self.settings.sweep.every)) {
+            return true;
+        }
         if is_younger(lag) && (self.messages > 0 || is_younger(lag.min(COUNTED_LATE))) {
             return true;
         }

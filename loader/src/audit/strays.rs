@@ -31,21 +31,30 @@ impl Audit<'_> {
                 self.no_ledger(&event);
             }
         }
+        let gates: Vec<EventName> = self.wanted().into_iter().filter(|event| self.tables.of(event).gate).collect();
+        for (event, rows) in self.tables.gates(&gates).await? {
+            if rows != 1 {
+                self.no_ledger_because(&event, &format!("its gate has {rows} rows instead of one"));
+            }
+        }
         Ok(())
     }
 
     /// Tells of a table whose ledger is gone, once.
     pub(super) fn no_ledger(&mut self, event: &EventName) {
-        if !self.no_ledger.insert(event.clone()) {
-            return;
-        }
         let exists = self.tables.of(event);
         let gone = match (exists.gate, exists.there.ledger) {
             (true, _) => "its ledger is gone",
             (false, true) => "its gate is gone",
             (false, false) => "its ledger and gate are gone",
         };
-        self.difference(Difference::of_table(Kind::NoLedger, event, gone.to_owned(), rebuild(event)));
+        self.no_ledger_because(event, gone);
+    }
+
+    fn no_ledger_because(&mut self, event: &EventName, why: &str) {
+        if self.no_ledger.insert(event.clone()) {
+            self.difference(Difference::of_table(Kind::NoLedger, event, why.to_owned(), rebuild(event)));
+        }
     }
 
     /// Rows that no ledger row accounts for.
@@ -70,13 +79,29 @@ impl Audit<'_> {
             match self.tables.of(&event).there.ledger {
                 // Every row is one of them, and the table is told of.
                 false => {}
-                true if count > STRAYS_MAX + 1 => {
-                    let detail = format!("of more than {STRAYS_MAX} sources");
-                    self.difference(Difference::of_table(Kind::NoLedgerRow, &event, detail, rebuild(&event)));
-                }
+                true if count > STRAYS_MAX + 1 => self.many_strays_of(&event, &sources).await?,
                 true => self.strays_of(&event, sources).await?,
             }
         }
+        Ok(())
+    }
+
+    /// More than are told one by one.
+    async fn many_strays_of(&mut self, event: &EventName, sources: &BTreeMap<SourceId, u64>) -> Result<(), AuditError> {
+        let wanted = sources.keys().map(|source| (source.clone(), BTreeSet::from([event.clone()]))).collect();
+        let found = highest(&self.store, &wanted).await?;
+        let is_ours = |one: &Found| matches!(one, Found::Sealed(looked) if looked.events.contains_key(event));
+        let detail = format!("of more than {STRAYS_MAX} sources");
+        let difference = match found.values().any(is_ours) {
+            true => Difference::of_table(Kind::NoLedgerRow, event, detail, rebuild(event)),
+            // A ledger made anew would have none of them.
+            false => {
+                self.audited.balance.foreign += sources.values().sum::<u64>();
+                let all = sql::unknown_to_ledger(&self.tables.names, event);
+                Difference::of_table(Kind::Foreign, event, detail, all)
+            }
+        };
+        self.difference(difference);
         Ok(())
     }
 
@@ -86,13 +111,13 @@ impl Audit<'_> {
         for (source, rows) in sources {
             match found.get(&source) {
                 Some(Found::Sealed(looked)) if looked.events.contains_key(event) => {
-                    // Those of the range are compared with their seals.
-                    if !self.ask.is_of(looked.time) {
-                        let object = &looked.object;
-                        let mut difference =
-                            Difference::of_source(Kind::NoLedgerRow, event, &source, object, looked.time);
-                        difference.rows = rows;
-                        self.difference(difference);
+                    let object = &looked.object;
+                    let mut difference = Difference::of_source(Kind::NoLedgerRow, event, &source, object, looked.time);
+                    difference.rows = rows;
+                    match self.ask.is_of(looked.time) {
+                        // Those of the range are compared with their seals, unless their index is gone.
+                        true => self.strays.entry(source).or_default().push(difference),
+                        false => self.difference(difference),
                     }
                 }
                 Some(Found::Sealed(_)) => {
@@ -103,6 +128,13 @@ impl Audit<'_> {
             }
         }
         Ok(())
+    }
+
+    /// What the walk did not come by: no index names it.
+    pub(super) fn tell_strays(&mut self) {
+        for difference in std::mem::take(&mut self.strays).into_values().flatten() {
+            self.difference(difference);
+        }
     }
 
     fn foreign(&mut self, event: &EventName, source: &str, rows: u64, detail: &str) {

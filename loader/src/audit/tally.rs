@@ -71,6 +71,8 @@ pub struct ReadTally {
     pub given_up: u64,
     /// Hours of which no sweep has said yet whether all raw objects are sealed.
     pub hours_not_swept: u64,
+    /// Raw objects that were replaced again and again while they were looked at: in no other sum.
+    pub changed: u64,
 }
 
 impl ReadTally {
@@ -82,7 +84,7 @@ impl ReadTally {
 
 impl AddAssign for ReadTally {
     fn add_assign(&mut self, other: Self) {
-        let Self { objects, read, routed, quarantined, dropped, unsealed, given_up, hours_not_swept } = other;
+        let Self { objects, read, routed, quarantined, dropped, unsealed, given_up, hours_not_swept, changed } = other;
         self.objects += objects;
         self.read += read;
         self.routed += routed;
@@ -91,6 +93,7 @@ impl AddAssign for ReadTally {
         self.unsealed += unsealed;
         self.given_up += given_up;
         self.hours_not_swept += hours_not_swept;
+        self.changed += changed;
     }
 }
 

@@ -145,18 +145,24 @@ impl AuditArgs {
     }
 
     fn tell_repaired(&self, repaired: &Repaired, audited: &Audited) -> Result<(), String> {
-        let Repaired { announced, replaced, rebuilt, left, told } = repaired;
+        let Repaired { announced, replaced, indexed, rebuilt, left, told } = repaired;
         let rebuilt = self.tell_all_rebuilt(rebuilt);
         let beyond = audited.balance.differences - audited.differences.len() as u64;
         if self.json {
             let left = left + beyond;
-            println!("{}", json!({ "announced": announced, "replaced": replaced, "left": left, "told": told }));
+            println!(
+                "{}",
+                json!({ "announced": announced, "replaced": replaced, "indexed": indexed, "left": left, "told": told })
+            );
         } else {
             println!(
                 "announced {}; asked for {} to be routed again",
                 counted(*announced, "load request"),
                 counted(*replaced, "raw object")
             );
+            if *indexed > 0 {
+                println!("asked for the index of {}", counted(*indexed, "raw object"));
+            }
             told.iter().take(SHOWN_MAX).for_each(|one| println!("! {one}"));
             if told.len() > SHOWN_MAX {
                 println!("! and {} more: --json shows all", told.len() - SHOWN_MAX);
@@ -186,7 +192,7 @@ fn line<const N: usize>(day: Date, of: &str, numbers: [(&str, u64); N]) -> Strin
 }
 
 fn objects_line(day: Date, read: &ReadTally) -> String {
-    let ReadTally { objects, read, routed, quarantined, dropped, unsealed, given_up, hours_not_swept } = *read;
+    let ReadTally { objects, read, routed, quarantined, dropped, unsealed, given_up, hours_not_swept, changed } = *read;
     let numbers = [
         ("objects", objects),
         ("read", read),
@@ -196,6 +202,7 @@ fn objects_line(day: Date, read: &ReadTally) -> String {
         ("unsealed", unsealed),
         ("given up", given_up),
         ("hours not swept yet", hours_not_swept),
+        ("changed meanwhile", changed),
     ];
     line(day, "raw objects", numbers)
 }

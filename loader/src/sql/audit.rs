@@ -25,11 +25,46 @@ pub(crate) struct There {
     pub(crate) table: bool,
 }
 
+/// A place in the order of sources by hour and, within an hour, by id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// The beginning of an hour, or of a part of one.
+    pub(crate) time: OffsetDateTime,
+    /// Within that hour, which ends then, this source.
+    pub(crate) within: Option<(OffsetDateTime, SourceId)>,
+}
+
+impl Place {
+    fn and_on(&self) -> String {
+        let time = literal(&timestamp(self.time));
+        match &self.within {
+            None => format!("\"source_time\" >= {time}"),
+            Some((end, id)) => format!(
+                "\"source_time\" >= {time} AND (\"source_time\" >= {} OR \"source_id\" >= {})",
+                literal(&timestamp(*end)),
+                literal(id.as_str())
+            ),
+        }
+    }
+
+    fn and_before(&self) -> String {
+        let time = literal(&timestamp(self.time));
+        match &self.within {
+            None => format!("\"source_time\" < {time}"),
+            Some((end, id)) => format!(
+                "\"source_time\" < {} AND (\"source_time\" < {time} OR \"source_id\" < {})",
+                literal(&timestamp(*end)),
+                literal(id.as_str())
+            ),
+        }
+    }
+}
+
 /// Which sources are asked about.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Which<'a> {
-    /// Those that the ledger has of this time of sources. One look at the table for any number of them.
-    Of(OffsetDateTime, OffsetDateTime),
+    /// Those that the ledger has from one place on and before another. One look at the table for any number of them.
+    Of(&'a Place, &'a Place),
     /// These, at most [`SOURCES_MAX`].
     These(&'a [SourceId]),
 }
@@ -40,9 +75,9 @@ pub(crate) fn counts(names: &Names, event: &EventName, there: There, which: Whic
     let ledger = names.ledger(event);
     let chosen = |column: &str| match which {
         Which::Of(from, to) => format!(
-            "\"{column}\" IN (SELECT \"source_id\" FROM {ledger} WHERE \"source_time\" >= {} AND \"source_time\" < {})",
-            literal(&timestamp(from)),
-            literal(&timestamp(to))
+            "\"{column}\" IN (SELECT \"source_id\" FROM {ledger} WHERE {} AND {})",
+            from.and_on(),
+            to.and_before()
         ),
         Which::These(sources) => format!("\"{column}\" IN ({})", list(sources)),
     };
@@ -146,6 +181,24 @@ pub(crate) fn removed_of<'a>(names: &Names, sources: impl IntoIterator<Item = &'
     chunked(&head, ", ", ")", sources.into_iter().map(|id| literal(id.as_str())))
 }
 
+/// How many rows each of these gates has.
+pub(crate) fn gates_rows<'a>(names: &Names, events: impl IntoIterator<Item = &'a EventName>) -> String {
+    let count = |event: &EventName| {
+        let name = literal(event.as_str());
+        format!("SELECT CAST({name} AS VARCHAR(127)) AS \"event\", COUNT(*) FROM {}", names.gate(event))
+    };
+    events.into_iter().map(count).collect::<Vec<_>>().join(" UNION ALL ")
+}
+
+/// For a person: the sources that a ledger does not know, and their rows.
+pub(crate) fn unknown_to_ledger(names: &Names, event: &EventName) -> String {
+    format!(
+        "SELECT \"_source\", COUNT(*) FROM {} WHERE \"_source\" IS NOT NULL{} GROUP BY \"_source\"",
+        names.event_table(event),
+        unknown(names, event, true, "_source")
+    )
+}
+
 /// Event tables that the loader has rows in, or may have.
 pub(crate) fn tables_with_source(names: &Names) -> String {
     format!(
@@ -186,6 +239,25 @@ mod tests {
     use super::*;
     use crate::sql::STATEMENT_MAX_BYTES;
     use crate::sql::tests::names;
+
+    #[test]
+    fn an_hour_may_be_asked_about_in_slices() {
+        use time::macros::datetime;
+        let (event, there) = (EventName::of_type("a"), There { ledger: true, table: true });
+        let (hour, end) = (datetime!(2025-06-01 09:00 UTC), datetime!(2025-06-01 10:00 UTC));
+        let id = SourceId::new("raw", "k", "e");
+        let from = Place { time: hour, within: None };
+        let until = Place { time: hour, within: Some((end, id.clone())) };
+        let first = counts(&names(), &event, there, Which::Of(&from, &until)).unwrap();
+        assert!(first.contains(&format!(
+            r#"WHERE "source_time" >= '2025-06-01 09:00:00.000000' AND "source_time" < '2025-06-01 10:00:00.000000' AND ("source_time" < '2025-06-01 09:00:00.000000' OR "source_id" < '{id}')"#
+        )), "{first}");
+        let to = Place { time: end, within: None };
+        let rest = counts(&names(), &event, there, Which::Of(&until, &to)).unwrap();
+        assert!(rest.contains(&format!(
+            r#"WHERE "source_time" >= '2025-06-01 09:00:00.000000' AND ("source_time" >= '2025-06-01 10:00:00.000000' OR "source_id" >= '{id}') AND "source_time" < '2025-06-01 10:00:00.000000')"#
+        )), "{rest}");
+    }
 
     #[test]
     fn as_many_sources_as_may_be_asked_about_fit_a_statement() {
