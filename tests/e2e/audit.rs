@@ -444,6 +444,20 @@ async fn a_table_that_was_dropped_holds_up_no_repair() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_cannot_be_mended_is_left_and_the_others_are() {
+    let stack = loaded().await;
+    stack.query("DELETE FROM events.a WHERE _source = (SELECT MIN(_source) FROM events.a)").await;
+    stack.query("DELETE FROM events.b WHERE _source = (SELECT MAX(_source) FROM events.b)").await;
+    // As if the loader might not look at it.
+    stack.query("ALTER TABLE events.a DROP COLUMN _loaded_at").await;
+    let found = audited(&stack).await;
+    assert_eq!((found.differences.len(), found.balance.tables.missing), (2, 6), "{:#?}", found.differences);
+    let repaired = mend(&stack, &found).await;
+    assert_eq!((repaired.replaced, repaired.left, repaired.told.len()), (1, 1, 1), "{:?}", repaired.told);
+    assert!(repaired.told[0].starts_with("a of 1 sources is left"), "{}", repaired.told[0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn old_rows_are_removed_only_where_the_younger_ones_are_all_that_was_loaded() {
     let stack = loaded().await;
     let source = a_source(&stack).await;
