@@ -73,7 +73,7 @@ pub(super) fn outcome(outcome: &Outcome) -> String {
     };
     let id = replace_id.as_ref().map_or(String::new(), |id| format!(" (replace {id})"));
     let mut text = format!(
-        "{head}{id}\n  {} of {} objects, {} seen sealed here: {} records, {} quarantined, in {}\n",
+        "{head}{id}\n  {} of {} objects sealed; seen here: {}, {} records, {} quarantined, in {}\n",
         HumanCount(progress.done),
         HumanCount(progress.to_route.objects),
         amount(progress.sealed),
@@ -112,7 +112,7 @@ fn remains(left: &Left) -> String {
 pub(super) fn report(report: &Report, now: OffsetDateTime) -> String {
     let state = match report.state {
         State::Running if report.is_alive(now) => "running".to_owned(),
-        State::Running => format!("silent since {}", timestamp::format(report.renewed_at)),
+        State::Running => format!("silent since {}", second(report.renewed_at)),
         State::Done => "done".to_owned(),
         State::Incomplete => "ended, something is left".to_owned(),
         State::Interrupted => "interrupted".to_owned(),
@@ -123,13 +123,18 @@ pub(super) fn report(report: &Report, now: OffsetDateTime) -> String {
         "{}\n  {state}; {}{how}{id}; started {}\n  {} of {} objects, {} quarantined, {} in work\n{}",
         report.what,
         report.owner,
-        timestamp::format(report.started_at),
+        second(report.started_at),
         HumanCount(report.done),
         HumanCount(report.to_route),
         HumanCount(report.quarantined),
         HumanCount(report.in_work),
         remains(&report.left),
     )
+}
+
+/// To the second: more is for machines.
+fn second(at: OffsetDateTime) -> String {
+    timestamp::format(at.replace_nanosecond(0).unwrap_or(at))
 }
 
 fn amount(amount: Amount) -> String {
