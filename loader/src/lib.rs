@@ -137,7 +137,7 @@ pub async fn run(
     let sweeper =
         start::sweeper(settings, clients, queues.live(), &warehouse, &names).await.map_err(RunError::Start)?;
     tracing::info!(queue = queues.live().name(), schema = names.schema, "loading");
-    let sweeps = Schedule::start(sweeper, settings.sweep.every, shutdown.clone());
+    let sweeps = Schedule::start(sweeper, settings.sweep.every, &shutdown);
     let loader = Loader {
         settings: settings.clone(),
         names,

@@ -76,9 +76,7 @@ pub async fn run(
     check_spool(settings)?;
 
     let sweeper = Sweeper::new(settings, clients, raw.clone());
-    // A run that is idle, or fails, ends without a shutdown: its claim on the sweep must not outlive it.
-    let sweeping = shutdown.child_token();
-    let mut sweeps = Schedule::start(sweeper, settings.sweep.every, sweeping.clone());
+    let mut sweeps = Schedule::start(sweeper, settings.sweep.every, &shutdown);
     let router = router(settings, clients, routed, shutdown.clone());
     let router = Arc::new(BesideSweeps::new(router, &sweeps));
     let RouterSettings { workers, objects_in_flight: in_flight, drain_timeout, .. } = settings.router;
@@ -89,8 +87,8 @@ pub async fn run(
     });
     let pace = Pace { in_flight, until_idle, drain_timeout };
     let consumed = consumer::run(inlets.collect(), pace, router, shutdown.clone()).await;
-    sweeping.cancel();
-    sweeps.ended().await;
+    // Also without a shutdown, when it is idle or failed: its claim on the sweep must not outlive the run.
+    sweeps.end().await;
     consumed.map_err(RunError::Consume)?;
     tracing::info!("router has stopped");
     Ok(())

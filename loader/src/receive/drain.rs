@@ -44,9 +44,7 @@ impl Run {
         settle::return_held(self.pending.drain_all()).await;
         self.settling.close();
         self.settling.wait().await;
-        if self.loader.shutdown.is_cancelled() {
-            self.sweeps.ended().await;
-        }
+        self.sweeps.end().await;
     }
 
     /// Drops the loads in work and returns their messages. What of it commits nevertheless is in the ledger.

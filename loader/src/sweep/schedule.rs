@@ -22,6 +22,7 @@ const SOON: Duration = Duration::from_secs(5 * 60);
 pub(crate) struct Schedule {
     stopped: StoppedEvents,
     asked: Arc<Asked>,
+    ending: CancellationToken,
     task: JoinHandle<()>,
 }
 
@@ -29,23 +30,30 @@ pub(crate) struct Schedule {
 struct Asked {
     /// A sweep of all open days is wanted.
     all_days: AtomicBool,
-    is_sweeping: AtomicBool,
+    /// Whether the first sweep, or one that was asked for, is not over. A run that ends when it is idle waits for that,
+    /// and for no other one: there may always be another.
+    is_owed: AtomicBool,
     now: Notify,
 }
 
 impl Schedule {
     /// Sweeps as soon as one is due, then every `every`, until shutdown.
-    pub(crate) fn start(sweeper: Sweeper, every: Duration, shutdown: CancellationToken) -> Self {
+    pub(crate) fn start(sweeper: Sweeper, every: Duration, shutdown: &CancellationToken) -> Self {
         let stopped = sweeper.stopped.clone();
-        // From the first moment on: a run that ends when it is idle waits for the sweep.
-        let asked = Arc::new(Asked { is_sweeping: AtomicBool::new(true), ..Asked::default() });
+        let asked = Arc::new(Asked { is_owed: AtomicBool::new(true), ..Asked::default() });
+        let ending = shutdown.child_token();
+        let shutdown = ending.clone();
         let wanted = asked.clone();
         let sweeper = Arc::new(Mutex::new(sweeper));
         let task = tokio::spawn(async move {
             let (mut all_days, mut is_failing) = (false, false);
             while !shutdown.is_cancelled() {
-                wanted.is_sweeping.store(true, Ordering::SeqCst);
-                all_days |= wanted.all_days.swap(false, Ordering::SeqCst);
+                if wanted.all_days.load(Ordering::SeqCst) {
+                    all_days = true;
+                    // In this order: at no moment it is neither asked for nor owed.
+                    wanted.is_owed.store(true, Ordering::SeqCst);
+                    wanted.all_days.store(false, Ordering::SeqCst);
+                }
                 let every_or_now = (!all_days).then_some(every);
                 let mode = Mode { dry_run: false, all_days, every: every_or_now, patience: PATIENCE };
                 let outcome = sweep(&sweeper, mode, &shutdown).await;
@@ -65,7 +73,7 @@ impl Schedule {
                         SOON.min(every)
                     }
                 };
-                wanted.is_sweeping.store(false, Ordering::SeqCst);
+                wanted.is_owed.store(false, Ordering::SeqCst);
                 tokio::select! {
                     () = shutdown.cancelled() => {}
                     () = tokio::time::sleep(pause) => {}
@@ -73,7 +81,7 @@ impl Schedule {
                 }
             }
         });
-        Self { stopped, asked, task }
+        Self { stopped, asked, ending, task }
     }
 
     /// Sweeps all open days as soon as possible.
@@ -92,14 +100,15 @@ impl Schedule {
         }
     }
 
-    /// Whether a sweep is under way or asked for.
+    /// Whether a run has to wait for a sweep.
     pub(crate) fn is_busy(&self) -> bool {
-        let Asked { all_days, is_sweeping, .. } = &*self.asked;
-        !self.task.is_finished() && (is_sweeping.load(Ordering::SeqCst) || all_days.load(Ordering::SeqCst))
+        let Asked { all_days, is_owed, .. } = &*self.asked;
+        !self.task.is_finished() && (is_owed.load(Ordering::SeqCst) || all_days.load(Ordering::SeqCst))
     }
 
-    /// Waits until the sweep under way, if any, has given its claim back. Ends only after shutdown.
-    pub(crate) async fn ended(&mut self) {
+    /// Ends the sweeps. The one under way, if any, gives its claim back.
+    pub(crate) async fn end(&mut self) {
+        self.ending.cancel();
         if let Err(error) = (&mut self.task).await {
             tracing::error!(%error, "the sweep panicked");
         }

@@ -24,14 +24,17 @@ pub(crate) struct Schedule {
     /// Until the first one is over. A run that ends when it is idle waits for that, and for no later one: there may
     /// always be another.
     is_first_due: Arc<AtomicBool>,
+    ending: CancellationToken,
     task: JoinHandle<()>,
 }
 
 impl Schedule {
     /// Sweeps as soon as one is due, then every `every`, until shutdown.
-    pub(crate) fn start(sweeper: Sweeper, every: Duration, shutdown: CancellationToken) -> Self {
+    pub(crate) fn start(sweeper: Sweeper, every: Duration, shutdown: &CancellationToken) -> Self {
         let is_first_due = Arc::new(AtomicBool::new(true));
         let is_first = is_first_due.clone();
+        let ending = shutdown.child_token();
+        let shutdown = ending.clone();
         let task = tokio::spawn(async move {
             let (mut is_failing, mut due_after) = (false, every);
             while !shutdown.is_cancelled() {
@@ -56,11 +59,12 @@ impl Schedule {
                 shutdown.run_until_cancelled(tokio::time::sleep(pause)).await;
             }
         });
-        Self { is_first_due, task }
+        Self { is_first_due, ending, task }
     }
 
-    /// Waits until the sweep under way, if any, has given its claim back. Ends only after shutdown.
-    pub(crate) async fn ended(&mut self) {
+    /// Ends the sweeps. The one under way, if any, gives its claim back.
+    pub(crate) async fn end(&mut self) {
+        self.ending.cancel();
         if let Err(error) = (&mut self.task).await {
             tracing::error!(%error, "the sweeps ended by a panic");
         }
