@@ -115,7 +115,7 @@ mod tests {
         let mut line = line(&live, &backfill);
         let order: Vec<u32> = std::iter::from_fn(|| line.next(|_| true)).collect();
         assert_eq!(order[..12], [0, 1, 2, 3, 4, 5, 6, 7, 8, 100, 9, 10]);
-        assert_eq!(order[18..24], [16, 101, 17, 18, 19, 102], "and all turns that live does not want");
+        assert_eq!(order[18..24], [17, 101, 18, 19, 102, 103], "and all turns that live does not want");
         assert_eq!((order.len(), line.free), (40, 1));
     }
 
