@@ -9,8 +9,8 @@ use crate::sweep::mark_sealed;
 use common::aws_error::AwsError;
 use common::swept::LATE;
 use futures::stream::{self, StreamExt, TryStreamExt};
-use std::collections::BTreeMap;
-use time::OffsetDateTime;
+use std::collections::{BTreeMap, BTreeSet};
+use time::{Date, OffsetDateTime};
 
 /// Marks written at once.
 const MARKS_AT_ONCE: usize = 16;
@@ -51,20 +51,20 @@ impl Proof {
         Ok(written.into_iter().filter(|is_new| *is_new).count() as u64)
     }
 
-    /// The hours to be marked, each with its objects. Before the first object there was no log; behind the last there
-    /// may be none for hours.
+    /// The hours to be marked, each with its objects: all of a day that has any. Whole days without are nobody's
+    /// question, and in a long range of few objects there are too many of them.
     fn marked(&self) -> impl Iterator<Item = (OffsetDateTime, u64)> + '_ {
         let grows_from = self.listed_at - LATE;
-        let first = self.hours.keys().next().copied();
-        let hours = std::iter::successors(first, |hour| hour.checked_add(time::Duration::HOUR));
-        let (from, to) = (self.from, self.to);
-        hours
-            .skip_while(move |hour| *hour < from)
-            .take_while(move |hour| {
-                let end = hour.saturating_add(time::Duration::HOUR);
-                end <= to && end <= grows_from
-            })
-            .map(|hour| (hour, self.hours.get(&hour).copied().unwrap_or(0)))
+        let days: BTreeSet<Date> = self.hours.keys().map(|hour| hour.date()).collect();
+        let hours = days.into_iter().flat_map(|day| {
+            let midnight = day.midnight().assume_utc();
+            (0..24).map_while(move |hour| midnight.checked_add(time::Duration::hours(hour)))
+        });
+        let is_proven = move |hour: &OffsetDateTime| {
+            let end = hour.saturating_add(time::Duration::HOUR);
+            *hour >= self.from && end <= self.to && end <= grows_from
+        };
+        hours.filter(is_proven).map(|hour| (hour, self.hours.get(&hour).copied().unwrap_or(0)))
     }
 }
 
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_hours_of_the_range_are_marked_from_the_first_object_on_and_empty_ones_between() {
+    fn whole_hours_of_the_range_are_marked_on_days_that_have_objects() {
         let mut proof = proof(&[
             datetime!(2025-01-31 20:10 UTC),
             datetime!(2025-01-31 20:59:59 UTC),
@@ -97,7 +97,12 @@ mod tests {
         proof.to = datetime!(2025-01-31 23:30 UTC);
         let hour = |hour| datetime!(2025-01-31 00:00 UTC).replace_hour(hour).expect("an hour");
         let marked: Vec<_> = proof.marked().collect();
-        assert_eq!(marked, [(hour(20), 2), (hour(21), 0), (hour(22), 1)], "the last is in the range in part only");
+        assert_eq!(marked[..2], [(hour(0), 0), (hour(1), 0)], "of other days none");
+        assert_eq!(
+            marked[20..],
+            [(hour(20), 2), (hour(21), 0), (hour(22), 1)],
+            "the last is in the range in part only"
+        );
         proof.from = datetime!(2025-01-31 20:01 UTC);
         assert_eq!(proof.marked().count(), 2, "so is the first");
         proof.listed_at = datetime!(2025-02-01 00:30 UTC);
